@@ -1,0 +1,137 @@
+import type { Channel, ConsumeMessage } from 'amqplib'
+import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
+import { type Check, encodeCheck } from '../domain/message.ts'
+import { delayCovering, longestDelayMs, type RetryDelaysMs } from '../domain/schedule.ts'
+import { type BrokerConnection, type BrokerLog, openConnection } from './connection.ts'
+import { type Consumer, createConsumer, type DispositionSender } from './consumer.ts'
+import { createPublisher } from './publisher.ts'
+import { assertTopology, brokerNames, topologyOf } from './topology.ts'
+
+export interface RabbitQueueOptions {
+  readonly url: string
+  readonly prefix: string
+  readonly chain: string
+  readonly retryDelaysMs: RetryDelaysMs
+  readonly prefetch: number
+  readonly log: BrokerLog
+  /** Called with an error that no reconnect cures; the process should end. */
+  readonly onFatal: (error: Error) => void
+}
+
+const CONFIRM_TIMEOUT_MS = 10_000
+const MAX_IN_FLIGHT = 10_000
+
+/** Header of a parked message that says why it is there. */
+const PARK_REASON_HEADER = 'x-confirmd-reason'
+
+/** The check queue on RabbitMQ: one connection to publish, one to consume. */
+export async function openRabbitQueue(options: RabbitQueueOptions): Promise<CheckQueue> {
+  const { url, log, onFatal } = options
+  const names = brokerNames(options.prefix)
+  const topology = topologyOf(options.prefix, options.retryDelaysMs)
+  let consuming: { consumer: Consumer; connection: BrokerConnection } | null = null
+  let inspection: Channel | null = null
+
+  const publisher = createPublisher({
+    confirmTimeoutMs: CONFIRM_TIMEOUT_MS,
+    maxInFlight: MAX_IN_FLIGHT,
+    isBlocked: () => publishing.isBlocked(),
+  })
+  const publishing = await openConnection({
+    url,
+    purpose: 'publish',
+    log,
+    onFatal,
+    setup: async (model, lost) => {
+      const declaring = await model.createChannel()
+      declaring.on('error', () => undefined)
+      declaring.on('close', () => {
+        if (inspection === declaring) inspection = null
+      })
+      await assertTopology(declaring, topology)
+      inspection = declaring
+      await publisher.attach(model, lost)
+    },
+  })
+
+  const sender: DispositionSender = {
+    wait: (message, { delayMs, check }) => {
+      const tierMs = delayCovering(options.retryDelaysMs, delayMs)
+      return publisher.publish({
+        exchange: names.waitingExchange,
+        routingKey: names.waitKey(tierMs),
+        content: check ? Buffer.from(encodeCheck(check)) : message.content,
+        correlationId: check ? check.correlationId : correlationIdOf(message),
+      })
+    },
+    park: (message, reason) =>
+      publisher.publish({
+        exchange: names.deadExchange,
+        routingKey: names.poisonKey,
+        content: message.content,
+        correlationId: correlationIdOf(message),
+        headers: { [PARK_REASON_HEADER]: reason.slice(0, 1_000) },
+      }),
+  }
+
+  async function consume(handler: CheckHandler): Promise<void> {
+    const consumer = createConsumer({
+      queue: names.checkQueue,
+      prefetch: options.prefetch,
+      chain: options.chain,
+      handler,
+      sender,
+      failureDelayMs: longestDelayMs(options.retryDelaysMs),
+      onError: (error, context) => log.warn({ err: error }, context),
+    })
+    const connection = await openConnection({
+      url,
+      purpose: 'consume',
+      log,
+      onFatal,
+      setup: async (model, lost) => {
+        const declaring = await model.createChannel()
+        declaring.on('error', () => undefined)
+        await assertTopology(declaring, topology)
+        await declaring.close()
+        await consumer.attach(model, lost)
+      },
+    })
+    consuming = { consumer, connection }
+  }
+
+  async function depths(): Promise<Record<string, number>> {
+    const channel = inspection
+    if (!channel) return {}
+    const found: Record<string, number> = {}
+    for (const { name } of topology.queues) {
+      found[name] = (await channel.checkQueue(name)).messageCount
+    }
+    return found
+  }
+
+  return {
+    publish: (check: Check) =>
+      publisher.publish({
+        exchange: names.directExchange,
+        routingKey: names.checkKey,
+        content: Buffer.from(encodeCheck(check)),
+        correlationId: check.correlationId,
+      }),
+    consume,
+    stopConsuming: async () => {
+      await consuming?.consumer.stop()
+    },
+    isConsuming: () => consuming?.consumer.isConsuming() ?? false,
+    depths,
+    close: async () => {
+      await consuming?.connection.close()
+      await publishing.close()
+    },
+  }
+}
+
+function correlationIdOf(message: ConsumeMessage): string | null {
+  const { correlationId } = message.properties
+  return typeof correlationId === 'string' ? correlationId : null
+}

@@ -1,0 +1,23 @@
+import type { JsonRpcRequest, RpcTransport } from './rpc-transport.ts'
+
+type Callback = (error: Error | null, response?: unknown) => void
+
+/** What `new Caver(provider)` needs of a provider. */
+export interface CaverProvider {
+  send(payload: JsonRpcRequest | JsonRpcRequest[], callback: Callback): void
+}
+
+/**
+ * caver-js on our transport. Its own HttpProvider has no time limit, ignores the HTTP status and calls back
+ * twice on abort.
+ */
+export function createCaverProvider(transport: RpcTransport): CaverProvider {
+  return {
+    send(payload, callback) {
+      transport.send(payload).then(
+        (response) => callback(null, response),
+        (error: Error) => callback(error),
+      )
+    },
+  }
+}

@@ -1,0 +1,163 @@
+import type { Logger } from 'pino'
+import { openRabbitQueue } from './broker/rabbit-queue.ts'
+import type { Chain } from './chain/chain.ts'
+import type { Config } from './config.ts'
+import type { CheckQueue } from './domain/check-queue.ts'
+import { createConfirm } from './flows/confirm.ts'
+import { createSubmit } from './flows/submit.ts'
+import { sweep } from './flows/sweep.ts'
+import { createApp } from './http/app.ts'
+import { addOpenApi } from './http/openapi.ts'
+import { addOperationRoutes } from './http/operation-routes.ts'
+import { addTransactionRoutes } from './http/transaction-routes.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import { loadHandlers } from './load-handlers.ts'
+import { createMetrics, type Metrics } from './observe/metrics.ts'
+import { repeat } from './repeat.ts'
+import { openDatabase } from './store/database.ts'
+import { migrate, pendingMigrations } from './store/migrations.ts'
+import { createStore, type Store } from './store/store.ts'
+import { createTableQueue } from './store/table-queue.ts'
+import { packageVersion } from './version.ts'
+
+/** What a process does: `start` is `api` and `worker` in one. */
+export type Role = 'start' | 'api' | 'worker'
+
+/** The configuration with every part it needs really there. */
+export interface RunnableConfig extends Config {
+  readonly databaseUrl: string
+}
+
+export interface Running {
+  /** Where the HTTP server listens. */
+  readonly url: string
+}
+
+export interface RunContext {
+  readonly config: RunnableConfig
+  readonly log: Logger
+  readonly lifecycle: Lifecycle
+  /** Called with an error that the process can't live with. */
+  readonly onFatal: (error: Error) => void
+}
+
+const TABLE_QUEUE_POLL_INTERVAL_MS = 200
+const TABLE_QUEUE_LEASE_MS = 60_000
+
+/** Starts a role. Every resource is registered with the lifecycle at once, so a failed start leaks none. */
+export async function run(role: Role, context: RunContext): Promise<Running> {
+  const { config, log, lifecycle } = context
+  const db = openDatabase({
+    url: config.databaseUrl,
+    poolMax: config.databasePoolMax,
+    applicationName: `confirmd ${role}`,
+  })
+  lifecycle.add('database', () => db.destroy())
+  if (role === 'start') {
+    const ran = await migrate(db)
+    if (ran.length > 0) log.info({ migrations: ran }, 'schema migrated')
+  } else {
+    const missing = await pendingMigrations(db)
+    if (missing.length > 0) {
+      throw new Error(`the database lacks ${missing.length} migration(s); run 'confirmd migrate' first`)
+    }
+  }
+
+  const store = createStore(db)
+  const queue = config.amqpUrl
+    ? await openRabbitQueue({
+        url: config.amqpUrl,
+        prefix: config.amqpPrefix,
+        chain: config.chain,
+        retryDelaysMs: config.retryDelaysMs,
+        prefetch: config.workerPrefetch,
+        log,
+        onFatal: context.onFatal,
+      })
+    : createTableQueue(db, {
+        prefetch: config.workerPrefetch,
+        pollIntervalMs: TABLE_QUEUE_POLL_INTERVAL_MS,
+        leaseMs: TABLE_QUEUE_LEASE_MS,
+        onError: (error) => log.warn({ err: error }, 'check not carried out; it comes back'),
+      })
+  lifecycle.add('queue', () => queue.close())
+  const metrics = createMetrics({ queueDepths: queue.depths, openTransactions: store.countOpen })
+
+  let stopping = false
+  const url = await serve(role, context, store, queue, metrics, () => stopping)
+  if (role !== 'api') await startWorker(context, store, queue, metrics)
+  lifecycle.add('readiness', () => {
+    stopping = true
+  })
+  return { url }
+}
+
+async function startWorker(
+  { config, log, lifecycle }: RunContext,
+  store: Store,
+  queue: CheckQueue,
+  metrics: Metrics,
+): Promise<void> {
+  const handlers = await loadHandlers(config.handlers)
+  const chain = await openConfiguredChain(config, metrics)
+  lifecycle.add('chain', () => chain.close())
+  const confirm = createConfirm({ store, chain, handlers, policy: config, observer: metrics, log })
+  const sweeping = repeat(
+    (signal) =>
+      sweep(
+        { store, queue, confirm, policy: config, observer: metrics, log, clock: () => new Date() },
+        signal,
+      ),
+    config.sweepIntervalMs,
+    (error) => log.warn({ err: error }, 'sweep failed; the next one tries again'),
+  )
+  lifecycle.add('sweep', () => sweeping.stop())
+  await queue.consume(confirm.handle)
+  lifecycle.add('consumer', () => queue.stopConsuming())
+}
+
+/** caver-js is heavy: only a process that asks the chain loads it. */
+async function openConfiguredChain(config: RunnableConfig, metrics: Metrics): Promise<Chain> {
+  const { openChain } = await import('./chain/chain.ts')
+  return openChain({
+    urls: config.rpcUrls ?? [],
+    chainId: config.chainId,
+    timeoutMs: config.rpcTimeoutMs,
+    onCall: metrics.rpcCalled,
+  })
+}
+
+async function serve(
+  role: Role,
+  { config, log, lifecycle }: RunContext,
+  store: Store,
+  queue: CheckQueue,
+  metrics: Metrics,
+  isStopping: () => boolean,
+): Promise<string> {
+  const app = createApp(log)
+  if (role !== 'worker') await addOpenApi(app, packageVersion())
+  addOperationRoutes(app, {
+    metrics,
+    readiness: {
+      process: async () => {
+        if (isStopping()) throw new Error('stopping')
+      },
+      database: () => store.ping(),
+      ...(role === 'api'
+        ? {}
+        : {
+            consumer: async () => {
+              if (!queue.isConsuming()) throw new Error('not consuming')
+            },
+          }),
+    },
+  })
+  if (role !== 'worker') {
+    const { submit, recheck, drain } = createSubmit({ store, queue, log })
+    lifecycle.add('publishes under way', drain)
+    addTransactionRoutes(app, { chain: config.chain, submit, recheck, load: store.load, list: store.list })
+  }
+  lifecycle.add('http', () => app.close())
+  return app.listen({ host: config.host, port: config.port ?? (role === 'worker' ? 0 : 8080) })
+}

@@ -1,0 +1,295 @@
+import type { RetryDelaysMs } from './domain/schedule.ts'
+
+/** The settings of one process. Times are in ms. */
+export interface Config {
+  readonly production: boolean
+  /** Null: an embedded PostgreSQL. */
+  readonly databaseUrl: string | null
+  readonly databasePoolMax: number
+  /** Null: the table is the queue. */
+  readonly amqpUrl: string | null
+  readonly amqpPrefix: string
+  /** In order of preference. Null: a local development chain. */
+  readonly rpcUrls: readonly string[] | null
+  readonly rpcTimeoutMs: number
+  readonly chain: string
+  readonly chainId: number
+  readonly finalityDepthBlocks: number
+  readonly host: string
+  /** Null: 8080 where the API is served, otherwise a free one. */
+  readonly port: number | null
+  readonly retryDelaysMs: RetryDelaysMs
+  readonly retryLimit: number
+  readonly expireAfterMs: number
+  readonly stalledCheckIntervalMs: number
+  readonly sweepIntervalMs: number
+  readonly sweepGraceMs: number
+  /** Path or package name of the module with the business writes. */
+  readonly handlers: string | null
+  readonly handlerRetryLimit: number
+  readonly handlerTimeoutMs: number
+  readonly workerPrefetch: number
+  readonly shutdownTimeoutMs: number
+  readonly logLevel: LogLevel
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** One setting: where its value comes from and what it means. The README's table is made of these. */
+interface Setting<T> {
+  readonly variable: string
+  /** As written in the environment; null if the setting may be left out without a value. */
+  readonly fallback: string | null
+  /** The default in words, where `fallback` alone does not say it. */
+  readonly fallbackText?: string
+  readonly meaning: string
+  /** Throws an Error whose message completes "<variable> …". */
+  readonly read: (text: string) => T
+}
+
+const HOUR_MS = 3_600_000
+/** RabbitMQ's limit of a queue TTL, and Node's of a timer. */
+const MAX_DELAY_MS = 2 ** 31 - 1
+const SWEEP_GRACE_BEYOND_LONGEST_DELAY_MS = 60_000
+
+const SETTINGS = {
+  databaseUrl: setting({
+    variable: 'DATABASE_URL',
+    fallback: null,
+    fallbackText: 'embedded PostgreSQL under `.confirmd/`',
+    meaning: 'PostgreSQL that holds the transactions: `postgres://user:password@host:5432/name`',
+    read: urlOf('postgres:', 'postgresql:'),
+  }),
+  databasePoolMax: setting({
+    variable: 'DATABASE_POOL_MAX',
+    fallback: '10',
+    meaning: 'most connections of one process to the database',
+    read: wholeNumber(1, 1_000),
+  }),
+  amqpUrl: setting({
+    variable: 'AMQP_URL',
+    fallback: null,
+    fallbackText: 'the table is the queue',
+    meaning: 'RabbitMQ 3.10 or newer: `amqp://user:password@host:5672/vhost`',
+    read: urlOf('amqp:', 'amqps:'),
+  }),
+  amqpPrefix: setting({
+    variable: 'AMQP_PREFIX',
+    fallback: 'TX',
+    meaning: 'first part of the names of all exchanges and queues',
+    read: matching(/^[A-Za-z0-9_-]{1,50}$/, 'must be up to 50 letters, digits, _ and -'),
+  }),
+  rpcUrls: setting({
+    variable: 'RPC_URLS',
+    fallback: null,
+    fallbackText: 'local development chain',
+    meaning: 'JSON-RPC nodes of the chain, separated by commas, in order of preference',
+    read: (text) => list(text).map(urlOf('http:', 'https:')),
+  }),
+  rpcTimeoutMs: setting({
+    variable: 'RPC_TIMEOUT_MS',
+    fallback: '5000',
+    meaning: 'limit of one call to a node',
+    read: wholeNumber(1, 600_000),
+  }),
+  chain: setting({
+    variable: 'CHAIN',
+    fallback: 'kaia',
+    meaning: 'name of the chain, stored with each transaction',
+    read: matching(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be up to 32 lower-case letters, digits and -'),
+  }),
+  chainId: setting({
+    variable: 'CHAIN_ID',
+    fallback: '8217',
+    meaning: 'chain id that a node must have; a node with another one is not used',
+    read: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  }),
+  finalityDepthBlocks: setting({
+    variable: 'FINALITY_DEPTH_BLOCKS',
+    fallback: '0',
+    meaning: 'blocks that must follow a receipt before it is final; 0 where inclusion is final, as on Kaia',
+    read: wholeNumber(0, 1_000_000),
+  }),
+  host: setting({
+    variable: 'HOST',
+    fallback: '127.0.0.1',
+    meaning: 'address that the HTTP server listens on',
+    read: matching(/^\S+$/, 'must be an address or a host name'),
+  }),
+  port: setting({
+    variable: 'PORT',
+    fallback: null,
+    fallbackText: '8080; of `worker` any free one',
+    meaning: 'port of the HTTP server; 0 takes a free one and logs it',
+    read: wholeNumber(0, 65_535),
+  }),
+  retryDelaysMs: setting({
+    variable: 'RETRY_DELAYS_MS',
+    fallback: '1000,2000,5000',
+    meaning: 'waits between the looks at a transaction, in ms; the last repeats',
+    read: (text) => list(text).map(wholeNumber(1, MAX_DELAY_MS)) as unknown as RetryDelaysMs,
+  }),
+  retryLimit: setting({
+    variable: 'RETRY_LIMIT',
+    fallback: '10',
+    meaning: 'looks again after the first; without a receipt then, the transaction is stalled',
+    read: wholeNumber(0, 1_000_000),
+  }),
+  expireAfterMs: setting({
+    variable: 'EXPIRE_AFTER_MS',
+    fallback: String(24 * HOUR_MS),
+    meaning: 'time after which a stalled transaction that is still absent expires',
+    read: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  }),
+  stalledCheckIntervalMs: setting({
+    variable: 'STALLED_CHECK_INTERVAL_MS',
+    fallback: '300000',
+    meaning: 'time between the looks at a stalled transaction',
+    read: wholeNumber(1, MAX_DELAY_MS),
+  }),
+  sweepIntervalMs: setting({
+    variable: 'SWEEP_INTERVAL_MS',
+    fallback: '5000',
+    meaning: 'time between two searches for checks that were lost',
+    read: wholeNumber(1, MAX_DELAY_MS),
+  }),
+  sweepGraceMs: setting({
+    variable: 'SWEEP_GRACE_MS',
+    fallback: null,
+    fallbackText: 'longest delay + 60000',
+    meaning: 'a check overdue by more than this counts as lost and is published again',
+    read: wholeNumber(0, MAX_DELAY_MS),
+  }),
+  handlers: setting({
+    variable: 'HANDLERS',
+    fallback: null,
+    fallbackText: 'none',
+    meaning: 'module with the business writes: a path, or the name of an installed package',
+    read: matching(/\S/, 'must not be blank'),
+  }),
+  handlerRetryLimit: setting({
+    variable: 'HANDLER_RETRY_LIMIT',
+    fallback: '20',
+    meaning: 'business writes that may throw before the transaction is parked',
+    read: wholeNumber(1, 1_000_000),
+  }),
+  handlerTimeoutMs: setting({
+    variable: 'HANDLER_TIMEOUT_MS',
+    fallback: '20000',
+    meaning: 'limit of one business write',
+    read: wholeNumber(1, MAX_DELAY_MS),
+  }),
+  workerPrefetch: setting({
+    variable: 'WORKER_PREFETCH',
+    fallback: '200',
+    meaning: 'most checks that a worker has in hand',
+    read: wholeNumber(1, 65_535),
+  }),
+  shutdownTimeoutMs: setting({
+    variable: 'SHUTDOWN_TIMEOUT_MS',
+    fallback: '25000',
+    meaning: 'limit of a graceful stop',
+    read: wholeNumber(0, MAX_DELAY_MS),
+  }),
+  logLevel: setting({
+    variable: 'LOG_LEVEL',
+    fallback: 'info',
+    meaning: `one of ${LOG_LEVELS.join(', ')}`,
+    read: oneOf(LOG_LEVELS),
+  }),
+}
+
+/** The settings, for the README's table. */
+export const SETTING_LIST: readonly Pick<
+  Setting<unknown>,
+  'variable' | 'fallback' | 'fallbackText' | 'meaning'
+>[] = Object.values(SETTINGS)
+
+/** Every problem of the environment at once, one in a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(`the configuration has ${problems.length} problem(s):\n${problems.map((line) => `  ${line}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+/** Reads the environment. Throws ConfigError with all that is wrong in it. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = []
+  const production = environment['NODE_ENV'] === 'production'
+
+  function value<T>({ variable, fallback, read }: Setting<T>): T | null {
+    const given = environment[variable]?.trim()
+    const text = given ? given : fallback
+    if (text === null || text === undefined) return null
+    try {
+      return read(text)
+    } catch (error) {
+      problems.push(`${variable} ${(error as Error).message}`)
+      return null
+    }
+  }
+
+  const values = Object.fromEntries(
+    Object.entries(SETTINGS).map(([name, each]) => [name, value(each as Setting<unknown>)]),
+  ) as { [K in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[K]['read']> }
+
+  if (production) {
+    for (const { variable } of [SETTINGS.databaseUrl, SETTINGS.rpcUrls]) {
+      if (!environment[variable]?.trim()) problems.push(`${variable} is needed where NODE_ENV is production`)
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  const longestMs = Math.max(...values.retryDelaysMs)
+  return Object.freeze({
+    ...values,
+    production,
+    sweepGraceMs: values.sweepGraceMs ?? longestMs + SWEEP_GRACE_BEYOND_LONGEST_DELAY_MS,
+  })
+}
+
+function setting<T>(definition: Setting<T>): Setting<T> {
+  return definition
+}
+
+function wholeNumber(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text)
+    if (!/^\d+$/.test(text) || number < minimum || number > maximum) {
+      throw new Error(`must be a whole number from ${minimum} to ${maximum}, not '${text}'`)
+    }
+    return number
+  }
+}
+
+function matching(pattern: RegExp, problem: string): (text: string) => string {
+  return (text) => {
+    if (!pattern.test(text)) throw new Error(`${problem}, not '${text}'`)
+    return text
+  }
+}
+
+function oneOf<const T extends readonly string[]>(allowed: T): (text: string) => T[number] {
+  return (text) => {
+    if (!allowed.includes(text)) throw new Error(`must be one of ${allowed.join(', ')}, not '${text}'`)
+    return text
+  }
+}
+
+function list(text: string): string[] {
+  return text.split(',').map((part) => part.trim())
+}
+
+/** A URL of one of the protocols. Its text may hold a password or a key, so the problem does not repeat it. */
+function urlOf(...protocols: string[]): (text: string) => string {
+  return (text) => {
+    const parsed = URL.canParse(text) ? new URL(text) : null
+    if (!parsed || !protocols.includes(parsed.protocol)) {
+      throw new Error(`must be a URL that begins with ${protocols.map((each) => `${each}//`).join(' or ')}`)
+    }
+    return text
+  }
+}

@@ -1,0 +1,49 @@
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Config } from '../config.ts'
+import type { Lifecycle } from '../lifecycle.ts'
+
+/** A part that was not configured and runs inside. */
+export interface EmbeddedPart {
+  readonly part: string
+  readonly location: string
+  /** What to set to use a real one. */
+  readonly insteadSet: string
+}
+
+const FOLDER = '.confirmd'
+
+/** Starts what the configuration leaves out, keeping its data under `.confirmd/`. */
+export async function embedMissing(
+  config: Config,
+  lifecycle: Lifecycle,
+): Promise<{ databaseUrl: string; rpcUrls: readonly string[]; parts: EmbeddedPart[] }> {
+  const folder = resolve(FOLDER)
+  const parts: EmbeddedPart[] = []
+  let { databaseUrl, rpcUrls } = config
+  if (databaseUrl === null) {
+    const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
+    const postgres = await startEmbeddedPostgres({ folder: join(folder, 'postgres') })
+    lifecycle.add('embedded PostgreSQL', postgres.stop)
+    databaseUrl = postgres.url
+    parts.push({
+      part: 'PostgreSQL',
+      location: `127.0.0.1:${postgres.port}, data in ${FOLDER}/postgres`,
+      insteadSet: 'DATABASE_URL',
+    })
+  }
+  if (rpcUrls === null) {
+    const { startDevelopmentChain } = await import('./development-chain.ts')
+    await mkdir(folder, { recursive: true })
+    const stateFile = join(folder, 'chain.json')
+    const chain = await startDevelopmentChain({ chainId: config.chainId, stateFile })
+    lifecycle.add('development chain', chain.stop)
+    rpcUrls = [chain.url]
+    parts.push({
+      part: 'development chain',
+      location: `${chain.url}, blocks of 1 s`,
+      insteadSet: 'RPC_URLS',
+    })
+  }
+  return { databaseUrl, rpcUrls, parts }
+}

@@ -1,0 +1,18 @@
+import type { Json } from './json.ts'
+import { txErrorName } from './kaia-tx-error.ts'
+import type { Failure, Inclusion } from './transaction.ts'
+
+/** A receipt as a node gave it, normalised. `raw` is stored and given to business writes. */
+export interface Receipt extends Inclusion {
+  readonly txHash: string
+  readonly succeeded: boolean
+  /** Kaia's `txError` of a failed transaction, such as `0x9`; null where the node gives none. */
+  readonly txError: string | null
+  readonly raw: Json
+}
+
+/** Why the receipt says failed; null if it says succeeded. */
+export function failureOf(receipt: Receipt): Failure | null {
+  if (receipt.succeeded) return null
+  return { code: receipt.txError, name: txErrorName(receipt.txError) }
+}

@@ -1,0 +1,119 @@
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { type Json, jsonProblem } from './json.ts'
+
+/** What a backend gives to have a transaction watched. The chain and the kind have defaults. */
+export interface Registration {
+  readonly chain: string
+  /** Lower case. */
+  readonly txHash: string
+  readonly kind: string
+  readonly payload: Json
+  /** The sender's address, lower case, if the backend knows it. */
+  readonly sender: string | null
+  readonly nonce: number | null
+  readonly correlationId: string | null
+}
+
+/** The kind of a registration that names none. */
+export const DEFAULT_KIND = 'default'
+
+export const TxHash = Type.String({
+  pattern: '^0x[0-9a-fA-F]{64}$',
+  description: 'a transaction hash: 0x and 64 hexadecimal digits',
+})
+export const Chain = Type.String({
+  pattern: '^[a-z0-9][a-z0-9-]{0,31}$',
+  description: 'the name of the chain: up to 32 lower-case letters, digits and hyphens',
+})
+export const Kind = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$',
+  description: 'what the transaction means to the backend: up to 64 letters, digits and _ . : -',
+})
+
+/** The fields of a registration, as HTTP and messages carry them. */
+export const registrationFields = {
+  txHash: TxHash,
+  chain: Type.Optional(Chain),
+  kind: Type.Optional(Kind),
+  payload: Type.Optional(Type.Unknown({ description: 'any JSON; given to the business write unchanged' })),
+  from: Type.Optional(
+    Type.String({
+      pattern: '^0x[0-9a-fA-F]{40}$',
+      description: "the sender's address: 0x and 40 hexadecimal digits",
+    }),
+  ),
+  nonce: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: "the sender's nonce of the transaction: a whole number, 0 or more",
+    }),
+  ),
+}
+
+/** The fields of a registration before its defaults are filled in. */
+export interface RegistrationFields {
+  readonly txHash: string
+  readonly chain?: string
+  readonly kind?: string
+  readonly payload?: unknown
+  readonly from?: string
+  readonly nonce?: number
+}
+
+/** A field that can't be taken, and why. */
+export interface FieldProblem {
+  readonly field: string
+  readonly message: string
+}
+
+/** Checks what the schema can't say of fields that fit it: the chain is ours, the payload is storable. */
+export function registrationProblems(fields: RegistrationFields, chain: string): FieldProblem[] {
+  const problems: FieldProblem[] = []
+  if (fields.chain !== undefined && fields.chain !== chain) {
+    problems.push({ field: 'chain', message: `is '${fields.chain}', but this confirmd watches '${chain}'` })
+  }
+  const payload = jsonProblem(fields.payload, 'payload')
+  if (payload) problems.push({ field: payload.path, message: payload.problem })
+  return problems
+}
+
+/** Fills in the defaults and brings hash and address to lower case. */
+export function toRegistration(
+  fields: RegistrationFields,
+  chain: string,
+  correlationId: string | null,
+): Registration {
+  return {
+    chain,
+    txHash: fields.txHash.toLowerCase(),
+    kind: fields.kind ?? DEFAULT_KIND,
+    payload: (fields.payload ?? null) as Json,
+    sender: fields.from?.toLowerCase() ?? null,
+    nonce: fields.nonce ?? null,
+    correlationId,
+  }
+}
+
+const foreignRegistration = Compile(Type.Object(registrationFields))
+
+/**
+ * Reads a registration out of a foreign service's message; unknown fields are ignored.
+ * Returns what is wrong, in words, if it can't be taken.
+ */
+export function parseForeignRegistration(
+  fields: unknown,
+  chain: string,
+  correlationId: string | null,
+): Registration | string {
+  if (!foreignRegistration.Check(fields)) {
+    return foreignRegistration
+      .Errors(fields)
+      .map((error) => `${error.instancePath.slice(1) || 'message'} ${error.message}`)
+      .join('; ')
+  }
+  const problems = registrationProblems(fields as RegistrationFields, chain)
+  if (problems.length > 0) return problems.map(({ field, message }) => `${field} ${message}`).join('; ')
+  return toRegistration(fields as RegistrationFields, chain, correlationId)
+}

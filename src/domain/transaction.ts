@@ -1,0 +1,63 @@
+import type { Json } from './json.ts'
+import type { Registration } from './registration.ts'
+
+/** The states of `transaction_history.status`; what each leads to is in the README. */
+export const TRANSACTION_STATUSES = [
+  'pending',
+  'confirmed',
+  'failed',
+  'replaced',
+  'stalled',
+  'expired',
+] as const
+
+export type TransactionStatus = (typeof TRANSACTION_STATUSES)[number]
+
+/** The states that a final receipt or a replacement leads to; nothing leaves them. */
+export type Verdict = 'confirmed' | 'failed' | 'replaced'
+
+/** The states in which a final receipt is still acted on. */
+export const OPEN_STATUSES = ['pending', 'stalled', 'expired'] as const satisfies TransactionStatus[]
+
+export function isOpen(status: TransactionStatus): boolean {
+  return (OPEN_STATUSES as readonly TransactionStatus[]).includes(status)
+}
+
+/** Where and at what cost a transaction was included. Gas and wei are decimal strings. */
+export interface Inclusion {
+  readonly blockNumber: number
+  readonly blockHash: string
+  readonly transactionIndex: number
+  readonly gasUsed: string
+  readonly effectiveGasPriceWei: string | null
+}
+
+/** Why a transaction reverted: Kaia's `txError` and its name. */
+export interface Failure {
+  readonly code: string | null
+  readonly name: string
+}
+
+/** A row of `transaction_history`. */
+export interface Transaction extends Registration {
+  /** UUID v7. */
+  readonly id: string
+  readonly status: TransactionStatus
+  /** Looks that found no final receipt, since the registration or the last recheck. */
+  readonly retryCount: number
+  /** Business writes that threw, since the registration or the last recheck. */
+  readonly handlerAttempts: number
+  /** Looks in a row to which no node gave a usable answer. */
+  readonly consecutiveErrors: number
+  readonly nextCheckAt: Date | null
+  readonly lastCheckedAt: Date | null
+  /** Set while the business write has failed too often; only a recheck goes on. */
+  readonly parkedAt: Date | null
+  readonly stalledAt: Date | null
+  readonly lastError: string | null
+  readonly failure: Failure | null
+  readonly inclusion: Inclusion | null
+  readonly receipt: Json
+  readonly createdAt: Date
+  readonly settledAt: Date | null
+}

@@ -1,0 +1,207 @@
+import type { Delivery, Disposition } from '../domain/check-queue.ts'
+import { type Decision, decide, type FinalityPolicy } from '../domain/finality.ts'
+import { BusinessWriteError, type Handler } from '../domain/handler.ts'
+import type { Check } from '../domain/message.ts'
+import type { Receipt } from '../domain/receipt.ts'
+import type { Registration } from '../domain/registration.ts'
+import { delayCovering, longestDelayMs, retryDelayMs } from '../domain/schedule.ts'
+import { isOpen, type Transaction } from '../domain/transaction.ts'
+import { isSuperseded, remainingMs } from '../domain/turn.ts'
+import type { ChainReader, ConfirmObserver, Log, Recorder, Settler } from './ports.ts'
+import { checkOf } from './submit.ts'
+import { traceFields } from './trace-fields.ts'
+
+export interface ConfirmDependencies<Trx> {
+  readonly store: Recorder &
+    Settler<Trx> & { load(id: string): Promise<{ transaction: Transaction; now: Date } | null> }
+  readonly chain: ChainReader
+  readonly handlers: ReadonlyMap<string, Handler<Trx>>
+  readonly policy: FinalityPolicy & { readonly handlerRetryLimit: number; readonly handlerTimeoutMs: number }
+  readonly observer: ConfirmObserver
+  readonly log: Log
+}
+
+export interface Confirm {
+  /** Handles a delivered message. Rejects if the database fails: nothing is decided then. */
+  handle(delivery: Delivery): Promise<Disposition>
+  /** One look at an open transaction, whatever brought us to it, carried to its end. */
+  look(transaction: Transaction, now: Date): Promise<Disposition>
+}
+
+const ACK: Disposition = { kind: 'ack' }
+
+/** The heart of confirmd: from a check to a committed verdict, or to the next look. */
+export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Confirm {
+  const { store, chain, handlers, policy, observer, log } = dependencies
+
+  async function handle({ message, redelivered }: Delivery): Promise<Disposition> {
+    switch (message.kind) {
+      case 'unreadable':
+        return parkMessage('unreadable', message.reason)
+      case 'unsupported':
+        log.warn({ version: message.version }, 'message of an unknown version; left to a newer worker')
+        return { kind: 'wait', delayMs: longestDelayMs(policy.retryDelaysMs) }
+      case 'registration':
+        return handleRegistration(message.registration)
+      case 'check':
+        return handleCheck(message.check, redelivered)
+    }
+  }
+
+  async function handleRegistration(registration: Registration): Promise<Disposition> {
+    const { outcome, transaction } = await store.record(registration)
+    if (outcome === 'conflict') {
+      const reason = `${registration.txHash} is recorded already, as ${transaction.id}, with other content`
+      return parkMessage('unreadable', reason)
+    }
+    return handleCheck(checkOf(transaction), false)
+  }
+
+  async function handleCheck(check: Check, redelivered: boolean): Promise<Disposition> {
+    const loaded = await store.load(check.id)
+    if (!loaded) return parkMessage('unknown-transaction', `no transaction with id ${check.id} is recorded`)
+    const { transaction, now } = loaded
+    if (!isOpen(transaction.status) || transaction.parkedAt) return ACK
+    if (isSuperseded(transaction, check, now)) {
+      observer.checked('superseded')
+      if (!redelivered || transaction.status !== 'pending') return ACK
+      // A worker may have died between scheduling the next look and publishing it: publish it again.
+      const delayMs = delayCovering(policy.retryDelaysMs, remainingMs(transaction, now))
+      return { kind: 'wait', delayMs, check: checkOf(transaction) }
+    }
+    return look(transaction, now)
+  }
+
+  async function look(transaction: Transaction, now: Date): Promise<Disposition> {
+    const observation = await chain.observe(transaction.txHash)
+    const decision = decide(observation, policy, transaction, now)
+    observer.checked(decision.kind)
+    switch (decision.kind) {
+      case 'settle':
+        return settle(transaction, decision)
+      case 'wait':
+        return wait(transaction, decision)
+      case 'stall': {
+        const { retryCount } = transaction
+        const stalled = await store.stall(transaction.id, { retryCount, nextCheckInMs: decision.nextCheckInMs })
+        if (!stalled) return ACK
+        observer.stalled()
+        const fields = { ...traceFields(stalled), retryCount, reason: decision.reason }
+        log.warn(fields, 'transaction stalled: the retry limit is reached without a verdict')
+        return ACK
+      }
+      case 'expire': {
+        const expired = await store.expire(transaction.id)
+        if (!expired) return ACK
+        observer.expired()
+        log.warn({ ...traceFields(expired), stalledAt: expired.stalledAt }, 'transaction expired: still not on the chain')
+        return ACK
+      }
+      case 'keep':
+        await store.recordLook(transaction.id, decision)
+        return ACK
+    }
+  }
+
+  async function settle(
+    transaction: Transaction,
+    decision: Extract<Decision, { kind: 'settle' }>,
+  ): Promise<Disposition> {
+    let settled: Transaction | null
+    try {
+      settled = await store.settle(transaction.id, decision, (trx, row) => writeBusiness(trx, row, decision.receipt))
+    } catch (error) {
+      if (error instanceof BusinessWriteError) return handlerFailed(transaction, error)
+      throw error
+    }
+    if (!settled) return ACK
+    observer.settled(settled)
+    const fields = {
+      ...traceFields(settled),
+      status: settled.status,
+      retryCount: settled.retryCount,
+      blockNumber: settled.inclusion?.blockNumber,
+    }
+    if (settled.failure) {
+      log.warn({ ...fields, failure: settled.failure }, 'transaction failed on the chain')
+    } else {
+      log.info(fields, 'transaction confirmed')
+    }
+    return ACK
+  }
+
+  async function writeBusiness(trx: Trx, transaction: Transaction, receipt: Receipt): Promise<void> {
+    const handler = handlers.get(transaction.kind)
+    const write = transaction.status === 'confirmed' ? handler?.confirmed : handler?.failed
+    if (!handler || !write) return
+    try {
+      await withinTime(
+        Promise.resolve(write.call(handler, { trx, transaction, receipt })),
+        policy.handlerTimeoutMs,
+      )
+    } catch (error) {
+      throw new BusinessWriteError(transaction.kind, error)
+    }
+  }
+
+  async function handlerFailed(transaction: Transaction, error: BusinessWriteError): Promise<Disposition> {
+    observer.handlerFailed(error.kind)
+    const attempts = transaction.handlerAttempts + 1
+    const fields = { ...traceFields(transaction), err: error, handlerAttempts: attempts }
+    if (transaction.status !== 'pending') {
+      const nextCheckInMs = policy.stalledCheckIntervalMs
+      await store.recordLook(transaction.id, { nextCheckInMs, error: error.message })
+      log.error({ ...fields, delayMs: nextCheckInMs }, 'business write failed; verdict and write rolled back')
+      return ACK
+    }
+    const park = attempts >= policy.handlerRetryLimit
+    const delayMs = retryDelayMs(policy.retryDelaysMs, transaction.handlerAttempts)
+    if (!(await store.recordHandlerFailure(transaction.id, { error: error.message, delayMs, park }))) return ACK
+    if (park) {
+      log.error(fields, 'business write failed too often; transaction parked until a recheck')
+      observer.parked('handler')
+      return { kind: 'park', reason: error.message }
+    }
+    observer.retried('handler-failed')
+    log.error({ ...fields, delayMs, reason: 'handler-failed' }, 'transaction waiting')
+    return { kind: 'wait', delayMs, check: checkOf(transaction) }
+  }
+
+  async function wait(
+    transaction: Transaction,
+    decision: Extract<Decision, { kind: 'wait' }>,
+  ): Promise<Disposition> {
+    const scheduled = await store.recordWait(transaction.id, {
+      ...decision,
+      expectedRetryCount: transaction.retryCount,
+    })
+    if (!scheduled) return ACK
+    const { reason, delayMs, retryCount, error } = decision
+    observer.retried(reason)
+    log.info(
+      { ...traceFields(transaction), retryCount, reason, delayMs, ...(error === null ? {} : { error }) },
+      'transaction waiting',
+    )
+    return { kind: 'wait', delayMs, check: checkOf({ ...transaction, retryCount }) }
+  }
+
+  function parkMessage(cause: 'unreadable' | 'unknown-transaction', reason: string): Disposition {
+    observer.parked(cause)
+    log.error({ reason }, 'message parked')
+    return { kind: 'park', reason }
+  }
+
+  return { handle, look }
+}
+
+async function withinTime(work: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it did not finish within ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    await Promise.race([work, expired])
+  } finally {
+    clearTimeout(timer)
+  }
+}

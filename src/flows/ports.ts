@@ -1,0 +1,57 @@
+import type { Decision, Observation } from '../domain/finality.ts'
+import type { Receipt } from '../domain/receipt.ts'
+import type { Registration } from '../domain/registration.ts'
+import type { Failure, Transaction } from '../domain/transaction.ts'
+
+/** What the flows need of the store, the chain and the log; adapters fit these by shape. */
+export interface Recorder {
+  record(
+    registration: Registration,
+  ): Promise<{ outcome: 'recorded' | 'known' | 'conflict'; transaction: Transaction }>
+}
+
+export interface Settler<Trx> {
+  settle(
+    id: string,
+    verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null },
+    businessWrite: (trx: Trx, settled: Transaction) => Promise<void>,
+  ): Promise<Transaction | null>
+  stall(id: string, step: { retryCount: number; nextCheckInMs: number }): Promise<Transaction | null>
+  expire(id: string): Promise<Transaction | null>
+  recordWait(
+    id: string,
+    wait: {
+      expectedRetryCount: number
+      retryCount: number
+      consecutiveErrors: number
+      delayMs: number
+      error: string | null
+    },
+  ): Promise<boolean>
+  recordHandlerFailure(
+    id: string,
+    failure: { error: string; delayMs: number; park: boolean },
+  ): Promise<boolean>
+  recordLook(id: string, look: { nextCheckInMs: number | null; error: string | null }): Promise<void>
+}
+
+export interface ChainReader {
+  observe(txHash: string): Promise<Observation>
+}
+
+export interface Log {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** Told after the commit, never before: what is counted here is true. */
+export interface ConfirmObserver {
+  checked(outcome: Decision['kind'] | 'superseded'): void
+  retried(reason: string): void
+  settled(transaction: Transaction): void
+  stalled(): void
+  expired(): void
+  handlerFailed(kind: string): void
+  parked(reason: 'handler' | 'unreadable' | 'unknown-transaction'): void
+}

@@ -1,0 +1,63 @@
+import type { CheckQueue } from '../domain/check-queue.ts'
+import type { Check } from '../domain/message.ts'
+import type { Registration } from '../domain/registration.ts'
+import type { Transaction } from '../domain/transaction.ts'
+import type { Log, Recorder } from './ports.ts'
+import { traceFields } from './trace-fields.ts'
+
+export interface SubmitDependencies {
+  readonly store: Recorder & { reopen(id: string): Promise<Transaction | null> }
+  readonly queue: Pick<CheckQueue, 'publish'>
+  readonly log: Log
+}
+
+export interface Submit {
+  /** Records and, if the row is new, publishes its check in the background. */
+  submit(registration: Registration): ReturnType<Recorder['record']>
+  /** Starts the looks at an open transaction again; null if there is none with this id. */
+  recheck(id: string): Promise<Transaction | null>
+  /** Resolves when no publish is under way. */
+  drain(): Promise<void>
+}
+
+export function createSubmit({ store, queue, log }: SubmitDependencies): Submit {
+  const underWay = new Set<Promise<void>>()
+
+  // The answer does not wait for the queue: the row is committed, and the sweep publishes what was missed.
+  function publishInBackground(transaction: Transaction): void {
+    const published: Promise<void> = queue
+      .publish(checkOf(transaction))
+      .catch((error: unknown) => {
+        log.warn({ err: error, ...traceFields(transaction) }, 'check not published; the sweep will publish it')
+      })
+      .finally(() => underWay.delete(published))
+    underWay.add(published)
+  }
+
+  return {
+    submit: async (registration) => {
+      const recorded = await store.record(registration)
+      if (recorded.outcome === 'recorded') {
+        log.info(traceFields(recorded.transaction), 'transaction recorded')
+        publishInBackground(recorded.transaction)
+      }
+      return recorded
+    },
+    recheck: async (id) => {
+      const transaction = await store.reopen(id)
+      if (transaction) {
+        log.info(traceFields(transaction), 'transaction rechecked')
+        publishInBackground(transaction)
+      }
+      return transaction
+    },
+    drain: async () => {
+      await Promise.all(underWay)
+    },
+  }
+}
+
+/** The check that speaks for the row as it is now. */
+export function checkOf({ id, chain, txHash, retryCount, correlationId }: Transaction): Check {
+  return { id, chain, txHash, retryCount, correlationId }
+}

@@ -1,0 +1,127 @@
+import { type Registration, registrationProblems, toRegistration } from '../domain/registration.ts'
+import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
+import { TransactionView, viewTransaction } from '../domain/transaction-view.ts'
+import type { TypedApp } from './app.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+import { ProblemError } from './problem.ts'
+import { ListQuery, problemAnswers, RegistrationBody, TransactionId, TransactionPage } from './schemas.ts'
+
+export interface TransactionDependencies {
+  readonly chain: string
+  submit(
+    registration: Registration,
+  ): Promise<{ outcome: 'recorded' | 'known' | 'conflict'; transaction: Transaction }>
+  recheck(id: string): Promise<Transaction | null>
+  load(id: string): Promise<{ transaction: Transaction } | null>
+  list(filter: {
+    txHash?: string
+    chain?: string
+    status?: TransactionStatus
+    kind?: string
+    before?: string
+    limit: number
+  }): Promise<Transaction[]>
+}
+
+const TAGS = ['transactions']
+
+export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDependencies): void {
+  app.post(
+    '/v1/transactions',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Have a sent transaction watched',
+        description:
+          'Answers 202 once the transaction is recorded, 200 if it was recorded before with the same content.',
+        body: RegistrationBody,
+        response: { 200: TransactionView, 202: TransactionView, ...problemAnswers(400, 409, 413, 415, 503) },
+      },
+    },
+    async (request, reply) => {
+      const problems = registrationProblems(request.body, dependencies.chain)
+      if (problems.length > 0) {
+        const detail = problems.map(({ field, message }) => `${field} ${message}`).join('; ')
+        throw new ProblemError(400, detail, problems)
+      }
+      const registration = toRegistration(request.body, dependencies.chain, request.id)
+      const { outcome, transaction } = await dependencies.submit(registration)
+      if (outcome === 'conflict') {
+        const { id, txHash } = transaction
+        throw new ProblemError(409, `${txHash} is recorded already, as ${id}, with another kind, payload, from or nonce`)
+      }
+      return reply.code(outcome === 'recorded' ? 202 : 200).send(viewTransaction(transaction))
+    },
+  )
+
+  app.get(
+    '/v1/transactions/:id',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'One transaction',
+        params: TransactionId,
+        response: { 200: TransactionView, ...problemAnswers(400, 404, 503) },
+      },
+    },
+    async (request) => {
+      const found = await dependencies.load(request.params.id)
+      if (!found) throw notFound(request.params.id)
+      return viewTransaction(found.transaction)
+    },
+  )
+
+  app.get(
+    '/v1/transactions',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Transactions, the newest first',
+        querystring: ListQuery,
+        response: { 200: TransactionPage, ...problemAnswers(400, 503) },
+      },
+    },
+    async (request) => {
+      const { cursor, ...filter } = request.query
+      const before = cursor === undefined ? undefined : decodeCursor(cursor)
+      if (before === null) {
+        const message = 'must be the nextCursor of an earlier page'
+        throw new ProblemError(400, `cursor ${message}`, [{ field: 'cursor', message }])
+      }
+      // One more than the page, to know whether there is another.
+      const limit = filter.limit + 1
+      const rows = await dependencies.list({ ...filter, ...(before ? { before } : {}), limit })
+      const page = rows.slice(0, filter.limit)
+      const last = page.at(-1)
+      return {
+        transactions: page.map(viewTransaction),
+        nextCursor: last && rows.length > page.length ? encodeCursor(last.id) : null,
+      }
+    },
+  )
+
+  app.post(
+    '/v1/transactions/:id/recheck',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Look at a transaction again, from the start',
+        description: 'For transactions that are stalled, expired, or whose business write failed too often.',
+        params: TransactionId,
+        response: { 202: TransactionView, ...problemAnswers(400, 404, 409, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const reopened = await dependencies.recheck(id)
+      if (reopened) return reply.code(202).send(viewTransaction(reopened))
+      const found = await dependencies.load(id)
+      if (!found) throw notFound(id)
+      throw new ProblemError(409, `transaction ${id} is ${found.transaction.status}, which is final`)
+    },
+  )
+}
+
+function notFound(id: string): ProblemError {
+  return new ProblemError(404, `there is no transaction with id ${id}`)
+}

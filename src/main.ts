@@ -1,0 +1,121 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import { type RunnableConfig, type Role, run } from './compose.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { createLifecycle } from './lifecycle.ts'
+import { createLog } from './observe/log.ts'
+import { describeDatabase, openDatabase } from './store/database.ts'
+import { migrate } from './store/migrations.ts'
+import { packageVersion } from './version.ts'
+
+const EXIT_FAILED = 1
+/** As sysexits.h has it: the configuration is wrong, and a restart won't help. */
+const EXIT_CONFIG = 78
+
+async function runRole(role: Role): Promise<void> {
+  const config = configOrExit()
+  const log = createLog({ level: config.logLevel, role, pretty: process.stdout.isTTY === true })
+  const lifecycle = createLifecycle((name, error) => log.error({ err: error, resource: name }, 'release failed'))
+
+  async function stop(reason: string, exitCode: number): Promise<never> {
+    log.info({ reason }, 'stopping')
+    const timer = setTimeout(() => {
+      log.error({ timeoutMs: config.shutdownTimeoutMs }, 'stop took too long; ended without finishing')
+      process.exit(EXIT_FAILED)
+    }, config.shutdownTimeoutMs)
+    await lifecycle.releaseAll()
+    clearTimeout(timer)
+    log.info({ exitCode }, 'stopped')
+    process.exit(exitCode)
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void stop(signal, 0))
+  }
+  function onFatal(error: Error): void {
+    log.fatal({ err: error }, error.message)
+    void stop('fatal error', EXIT_FAILED)
+  }
+
+  try {
+    const runnable = await provideParts(role, config, lifecycle, log)
+    const { url } = await run(role, { config: runnable, log, lifecycle, onFatal })
+    log.info({ url }, `confirmd ${role} is serving at ${url}`)
+  } catch (error) {
+    log.fatal({ err: error }, `start failed: ${(error as Error).message}`)
+    await stop('start failed', EXIT_FAILED)
+  }
+}
+
+/** Fills in embedded parts where `start` lacks real ones, and says which they are. */
+async function provideParts(
+  role: Role,
+  config: Config,
+  lifecycle: ReturnType<typeof createLifecycle>,
+  log: ReturnType<typeof createLog>,
+): Promise<RunnableConfig> {
+  if (config.amqpUrl === null) {
+    const say = config.production ? log.warn.bind(log) : log.info.bind(log)
+    say({ insteadSet: 'AMQP_URL' }, 'embedded: the table is the check queue, there is no RabbitMQ')
+  }
+  if (role === 'start' && (config.databaseUrl === null || config.rpcUrls === null)) {
+    const { embedMissing } = await import('./dev/embed.ts')
+    const { parts, ...urls } = await embedMissing(config, lifecycle)
+    for (const { part, location, insteadSet } of parts) {
+      log.info({ insteadSet }, `embedded: ${part} at ${location}`)
+    }
+    return { ...config, ...urls }
+  }
+  const { databaseUrl, rpcUrls } = config
+  const missing = [
+    ...(databaseUrl === null ? ['DATABASE_URL'] : []),
+    ...(role === 'worker' && rpcUrls === null ? ['RPC_URLS'] : []),
+  ]
+  if (databaseUrl === null || missing.length > 0) {
+    throw new Error(`${role} shares its parts with other processes: set ${missing.join(' and ')}, or use 'confirmd start'`)
+  }
+  return { ...config, databaseUrl }
+}
+
+async function runMigrate(): Promise<void> {
+  const { databaseUrl } = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
+  if (databaseUrl === null) exit(EXIT_CONFIG, "migrate needs DATABASE_URL; 'confirmd start' migrates by itself")
+  const db = openDatabase({ url: databaseUrl, poolMax: 1, applicationName: 'confirmd migrate' })
+  try {
+    const ran = await migrate(db)
+    const where = describeDatabase(databaseUrl)
+    print(ran.length > 0 ? `${where}: ran ${ran.join(', ')}` : `${where}: the schema is up to date`)
+  } catch (error) {
+    print(`migration failed: ${(error as Error).message}`, process.stderr)
+    process.exitCode = EXIT_FAILED
+  } finally {
+    await db.destroy()
+  }
+}
+
+function configOrExit(defaults: Record<string, string> = {}): Config {
+  try {
+    return readConfig({ ...process.env, ...defaults })
+  } catch (error) {
+    if (error instanceof ConfigError) exit(EXIT_CONFIG, error.message)
+    throw error
+  }
+}
+
+function exit(code: number, message: string): never {
+  print(message, process.stderr)
+  process.exit(code)
+}
+
+function print(line: string, stream: NodeJS.WriteStream = process.stdout): void {
+  stream.write(`${line}\n`)
+}
+
+const program = new Command('confirmd')
+  .description('Makes a database agree with the blockchain. Settings come from the environment; see the README.')
+  .version(packageVersion())
+program.command('start').description('everything in one process').action(() => runRole('start'))
+program.command('api').description('the HTTP API').action(() => runRole('api'))
+program.command('worker').description('checks transactions; run as many as needed').action(() => runRole('worker'))
+program.command('migrate').description('brings the database schema up to date').action(runMigrate)
+await program.parseAsync()

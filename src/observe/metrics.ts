@@ -1,0 +1,110 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Transaction } from '../domain/transaction.ts'
+
+/** What is asked at each scrape; a source that fails leaves its gauge out. */
+export interface GaugeSources {
+  /** Messages by queue. */
+  readonly queueDepths: () => Promise<Readonly<Record<string, number>>>
+  /** Open transactions by state. */
+  readonly openTransactions: () => Promise<object>
+}
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** The metrics of one process. Counted after the commit, so that a counter never runs ahead of the database. */
+export function createMetrics(sources: GaugeSources) {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+
+  const checks = new Counter({
+    name: 'confirmd_checks_total',
+    help: 'Looks at a transaction by what became of it',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const retries = new Counter({
+    name: 'confirmd_retries_total',
+    help: 'Checks put on a wait tier, by reason',
+    labelNames: ['reason'],
+    registers,
+  })
+  const settled = new Counter({
+    name: 'confirmd_settled_total',
+    help: 'Transitions out of pending that were committed, by the status reached',
+    labelNames: ['status'],
+    registers,
+  })
+  const settleLatency = new Histogram({
+    name: 'confirmd_settle_latency_seconds',
+    help: 'Time from the registration to the committed verdict',
+    buckets: [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 3600],
+    registers,
+  })
+  const handlerFailures = new Counter({
+    name: 'confirmd_handler_failures_total',
+    help: 'Business writes that threw, by kind',
+    labelNames: ['kind'],
+    registers,
+  })
+  const republished = new Counter({
+    name: 'confirmd_sweep_republished_total',
+    help: 'Overdue checks that the sweep published again',
+    registers,
+  })
+  const parked = new Counter({
+    name: 'confirmd_parked_total',
+    help: 'Messages set aside for a person, by reason',
+    labelNames: ['reason'],
+    registers,
+  })
+  const rpcCalls = new Counter({
+    name: 'confirmd_rpc_calls_total',
+    help: 'Calls to nodes',
+    labelNames: ['node', 'method'],
+    registers,
+  })
+  const rpcErrors = new Counter({
+    name: 'confirmd_rpc_errors_total',
+    help: 'Calls to nodes that brought no result',
+    labelNames: ['node', 'method', 'code'],
+    registers,
+  })
+  sampledGauge('confirmd_queue_depth', 'Messages in a queue', 'queue', sources.queueDepths)
+  sampledGauge('confirmd_open_transactions', 'Rows without a verdict', 'state', sources.openTransactions)
+
+  function sampledGauge(name: string, help: string, label: string, sample: () => Promise<object>): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      async collect() {
+        this.reset()
+        const values = await sample().catch(() => ({}))
+        for (const [key, value] of Object.entries(values)) this.set({ [label]: key }, Number(value))
+      },
+    })
+  }
+
+  return {
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+    checked: (outcome: string) => checks.inc({ outcome }),
+    retried: (reason: string) => retries.inc({ reason }),
+    settled: (transaction: Transaction) => {
+      settled.inc({ status: transaction.status })
+      const settledAt = transaction.settledAt?.getTime() ?? Date.now()
+      settleLatency.observe((settledAt - transaction.createdAt.getTime()) / 1000)
+    },
+    stalled: () => settled.inc({ status: 'stalled' }),
+    expired: () => settled.inc({ status: 'expired' }),
+    handlerFailed: (kind: string) => handlerFailures.inc({ kind }),
+    parked: (reason: string) => parked.inc({ reason }),
+    republished: (count: number) => republished.inc(count),
+    rpcCalled: ({ node, method, error }: { node: string; method: string; error: { code: string } | null }) => {
+      rpcCalls.inc({ node, method })
+      if (error) rpcErrors.inc({ node, method, code: error.code })
+    },
+  }
+}

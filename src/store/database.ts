@@ -1,0 +1,46 @@
+import knex, { type Knex } from 'knex'
+
+export interface DatabaseOptions {
+  readonly url: string
+  readonly poolMax: number
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+const STATEMENT_TIMEOUT_MS = 30_000
+
+/** Opens a pool; no connection is made before the first query. End it with `destroy`. */
+export function openDatabase({ url, poolMax, applicationName }: DatabaseOptions): Knex {
+  return knex({
+    client: 'pg',
+    connection: {
+      connectionString: url,
+      application_name: applicationName,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      // The client's own limit ends a wait on a connection whose other end is gone.
+      query_timeout: STATEMENT_TIMEOUT_MS + 5_000,
+      idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
+      keepAlive: true,
+    },
+    pool: { min: 0, max: poolMax },
+    acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
+  })
+}
+
+/** Rejects unless the database answers. */
+export async function pingDatabase(db: Knex): Promise<void> {
+  await db.raw('SELECT 1')
+}
+
+/** The location of a database without user and password, for logs. */
+export function describeDatabase(url: string): string {
+  try {
+    const { hostname, port, pathname } = new URL(url)
+    return `${hostname}:${port || 5432}${pathname}`
+  } catch {
+    return 'a database given by an unusual DATABASE_URL'
+  }
+}
+

@@ -1,0 +1,72 @@
+import type { Knex } from 'knex'
+import type { Transaction } from '../domain/transaction.ts'
+import { type TransactionRow, toTransaction } from './transaction-row.ts'
+
+/**
+ * Takes pending rows whose look is overdue by more than the grace: their message is lost or late.
+ * They become due now, so that nobody takes them again before another grace has passed.
+ */
+export async function leaseOverdue(
+  db: Knex,
+  { graceMs, limit }: { graceMs: number; limit: number },
+): Promise<Transaction[]> {
+  const { rows } = await db.raw<{ rows: TransactionRow[] }>(
+    `UPDATE transaction_history
+        SET next_check_at = clock_timestamp(), updated_at = now()
+      WHERE id IN (
+        SELECT id FROM transaction_history
+         WHERE status = 'pending' AND parked_at IS NULL
+           AND next_check_at < now() - :graceMs * interval '1 millisecond'
+         ORDER BY next_check_at
+         LIMIT :limit
+           FOR UPDATE SKIP LOCKED)
+     RETURNING *`,
+    { graceMs, limit },
+  )
+  return rows.map(toTransaction)
+}
+
+/**
+ * Takes rows without a queue message (stalled, or expired with a business write that failed) whose slow look
+ * is due, and puts off the next one so that no other sweep takes them.
+ */
+export async function leaseWatched(
+  db: Knex,
+  { intervalMs, limit }: { intervalMs: number; limit: number },
+): Promise<Transaction[]> {
+  const { rows } = await db.raw<{ rows: TransactionRow[] }>(
+    `UPDATE transaction_history
+        SET next_check_at = clock_timestamp() + :intervalMs * interval '1 millisecond', updated_at = now()
+      WHERE id IN (
+        SELECT id FROM transaction_history
+         WHERE status IN ('stalled', 'expired') AND next_check_at <= now()
+         ORDER BY next_check_at
+         LIMIT :limit
+           FOR UPDATE SKIP LOCKED)
+     RETURNING *`,
+    { intervalMs, limit },
+  )
+  return rows.map(toTransaction)
+}
+
+/** Takes due pending rows for checking; they are due again when the lease ends without a result. */
+export async function leaseDue(
+  db: Knex,
+  { leaseMs, limit }: { leaseMs: number; limit: number },
+): Promise<Transaction[]> {
+  const { rows } = await db.raw<{ rows: TransactionRow[] }>(
+    `UPDATE transaction_history
+        SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
+      WHERE id IN (
+        SELECT id FROM transaction_history
+         WHERE status = 'pending' AND parked_at IS NULL
+           AND next_check_at <= now()
+           AND (leased_until IS NULL OR leased_until <= now())
+         ORDER BY next_check_at
+         LIMIT :limit
+           FOR UPDATE SKIP LOCKED)
+     RETURNING *`,
+    { leaseMs, limit },
+  )
+  return rows.map(toTransaction)
+}

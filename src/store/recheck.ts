@@ -1,0 +1,27 @@
+import type { Knex } from 'knex'
+import type { Transaction } from '../domain/transaction.ts'
+import { OPEN_STATUSES } from '../domain/transaction.ts'
+import { type TransactionRow, toTransaction } from './transaction-row.ts'
+
+/**
+ * Starts the looks at an open row again: counts at 0, due at once, no longer parked; stalled becomes pending,
+ * expired stays expired. Null if there is no such row or it has its verdict.
+ */
+export async function reopen(db: Knex, id: string): Promise<Transaction | null> {
+  const rows: TransactionRow[] = await db('transaction_history')
+    .where({ id })
+    .whereIn('status', OPEN_STATUSES)
+    .update({
+      status: db.raw(`CASE status WHEN 'stalled' THEN 'pending' ELSE status END`),
+      retry_count: 0,
+      handler_attempts: 0,
+      consecutive_errors: 0,
+      next_check_at: db.fn.now(),
+      leased_until: null,
+      parked_at: null,
+      stalled_at: null,
+      updated_at: db.fn.now(),
+    })
+    .returning('*')
+  return rows[0] ? toTransaction(rows[0]) : null
+}

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Knex } from 'knex'
+import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
+import type { Transaction } from '../domain/transaction.ts'
+import { countOpen } from './counts.ts'
+import { leaseDue } from './lease.ts'
+
+export interface TableQueueOptions {
+  /** Most checks in hand at once. */
+  readonly prefetch: number
+  /** Look for due rows this often while there are none. */
+  readonly pollIntervalMs: number
+  /** A check not finished by then is handed out again, perhaps in another process. */
+  readonly leaseMs: number
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * The check queue without a broker: the rows themselves. A row's `next_check_at` is its timer, a lease its
+ * delivery, and what the handler wrote to the row its disposition; nothing else has to be stored.
+ */
+export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQueue {
+  const inHand = new Set<Promise<void>>()
+  let stop: AbortController | null = null
+  let loop: Promise<void> = Promise.resolve()
+  let wake = new AbortController()
+
+  async function run(handler: CheckHandler, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const room = options.prefetch - inHand.size
+      const taken = room > 0 ? await take(room) : []
+      for (const transaction of taken) start(handler, transaction)
+      if (inHand.size >= options.prefetch) await Promise.race(inHand)
+      else if (taken.length < room) await idle(signal)
+    }
+  }
+
+  async function take(limit: number): Promise<Transaction[]> {
+    try {
+      return await leaseDue(db, { leaseMs: options.leaseMs, limit })
+    } catch (error) {
+      options.onError(error)
+      return []
+    }
+  }
+
+  function start(handler: CheckHandler, transaction: Transaction): void {
+    const { id, chain, txHash, retryCount, correlationId } = transaction
+    const check = { id, chain, txHash, retryCount, correlationId }
+    const finished: Promise<void> = handler({ message: { kind: 'check', check }, redelivered: false })
+      .then(() => undefined, options.onError)
+      .finally(() => inHand.delete(finished))
+    inHand.add(finished)
+  }
+
+  async function idle(signal: AbortSignal): Promise<void> {
+    wake = new AbortController()
+    await sleep(options.pollIntervalMs, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(
+      () => undefined,
+    )
+  }
+
+  return {
+    // The committed row is the check; it only remains to look for it at once.
+    publish: async () => wake.abort(),
+    consume: async (handler) => {
+      stop = new AbortController()
+      loop = run(handler, stop.signal)
+    },
+    stopConsuming: async () => {
+      stop?.abort()
+      await loop
+      await Promise.all(inHand)
+      stop = null
+    },
+    isConsuming: () => stop !== null && !stop.signal.aborted,
+    depths: async () => {
+      const { pending, overdue } = await countOpen(db)
+      return { due: overdue, waiting: pending - overdue }
+    },
+    close: async () => undefined,
+  }
+}

@@ -1,0 +1,71 @@
+import type { Json } from '../domain/json.ts'
+import type { Inclusion, Transaction, TransactionStatus } from '../domain/transaction.ts'
+
+/** A row as `pg` gives it: bigint and numeric come as strings. */
+export interface TransactionRow {
+  id: string
+  chain: string
+  tx_hash: string
+  kind: string
+  payload: Json
+  status: TransactionStatus
+  retry_count: number
+  handler_attempts: number
+  consecutive_errors: number
+  next_check_at: Date | null
+  last_checked_at: Date | null
+  parked_at: Date | null
+  stalled_at: Date | null
+  last_error: string | null
+  failure_code: string | null
+  failure_name: string | null
+  block_number: string | null
+  block_hash: string | null
+  transaction_index: number | null
+  gas_used: string | null
+  effective_gas_price: string | null
+  receipt: Json
+  sender: string | null
+  nonce: string | null
+  correlation_id: string | null
+  created_at: Date
+  settled_at: Date | null
+}
+
+export function toTransaction(row: TransactionRow): Transaction {
+  return {
+    id: row.id,
+    chain: row.chain,
+    txHash: row.tx_hash,
+    kind: row.kind,
+    payload: row.payload,
+    status: row.status,
+    retryCount: row.retry_count,
+    handlerAttempts: row.handler_attempts,
+    consecutiveErrors: row.consecutive_errors,
+    nextCheckAt: row.next_check_at,
+    lastCheckedAt: row.last_checked_at,
+    parkedAt: row.parked_at,
+    stalledAt: row.stalled_at,
+    lastError: row.last_error,
+    failure: row.failure_name === null ? null : { code: row.failure_code, name: row.failure_name },
+    inclusion: toInclusion(row),
+    receipt: row.receipt,
+    sender: row.sender,
+    nonce: row.nonce === null ? null : Number(row.nonce),
+    correlationId: row.correlation_id,
+    createdAt: row.created_at,
+    settledAt: row.settled_at,
+  }
+}
+
+function toInclusion(row: TransactionRow): Inclusion | null {
+  if (row.block_number === null || row.block_hash === null || row.gas_used === null) return null
+  return {
+    blockNumber: Number(row.block_number),
+    blockHash: row.block_hash,
+    transactionIndex: row.transaction_index ?? 0,
+    gasUsed: row.gas_used,
+    effectiveGasPriceWei: row.effective_gas_price,
+  }
+}

@@ -1,0 +1,70 @@
+import type { Knex } from 'knex'
+import { inMs } from './settle.ts'
+
+export interface Wait {
+  /** The count the row must still have. */
+  readonly expectedRetryCount: number
+  readonly retryCount: number
+  readonly consecutiveErrors: number
+  readonly delayMs: number
+  readonly error: string | null
+}
+
+/** Schedules the next look of a pending row. False if the row has moved on: another copy schedules it. */
+export async function recordWait(db: Knex, id: string, wait: Wait): Promise<boolean> {
+  const touched = await db('transaction_history')
+    .where({ id, status: 'pending', retry_count: wait.expectedRetryCount })
+    .update({
+      retry_count: wait.retryCount,
+      consecutive_errors: wait.consecutiveErrors,
+      next_check_at: inMs(db, wait.delayMs),
+      leased_until: null,
+      last_checked_at: db.fn.now(),
+      last_error: wait.error,
+      updated_at: db.fn.now(),
+    })
+  return touched > 0
+}
+
+export interface HandlerFailure {
+  readonly error: string
+  readonly delayMs: number
+  readonly park: boolean
+}
+
+/** Counts a business write that threw, and schedules the next try or parks the row. False if it moved on. */
+export async function recordHandlerFailure(
+  db: Knex,
+  id: string,
+  { error, delayMs, park }: HandlerFailure,
+): Promise<boolean> {
+  const touched = await db('transaction_history')
+    .where({ id, status: 'pending' })
+    .update({
+      handler_attempts: db.raw('handler_attempts + 1'),
+      next_check_at: inMs(db, delayMs),
+      parked_at: park ? db.fn.now() : null,
+      leased_until: null,
+      last_checked_at: db.fn.now(),
+      last_error: error,
+      updated_at: db.fn.now(),
+    })
+  return touched > 0
+}
+
+/** Notes a look that left a stalled or expired row as it is. */
+export async function recordLook(
+  db: Knex,
+  id: string,
+  { nextCheckInMs, error }: { nextCheckInMs: number | null; error: string | null },
+): Promise<void> {
+  await db('transaction_history')
+    .where({ id })
+    .whereIn('status', ['stalled', 'expired'])
+    .update({
+      next_check_at: nextCheckInMs === null ? null : inMs(db, nextCheckInMs),
+      last_checked_at: db.fn.now(),
+      last_error: error,
+      updated_at: db.fn.now(),
+    })
+}
