@@ -44,7 +44,8 @@ export function sqlHandler({ kind, fn, failedFn }: SqlHandlerOptions): BusinessH
 }
 
 function callFunction(name: string): NonNullable<BusinessHandler['confirmed']> {
-  if (!SQL_NAME.test(name)) throw new TypeError(`'${name}' is not the name of a function, such as app.on_nft_mint`)
+  if (!SQL_NAME.test(name))
+    throw new TypeError(`'${name}' is not the name of a function, such as app.on_nft_mint`)
   return async ({ trx, transaction }) => {
     const argument = JSON.stringify(viewTransaction(transaction))
     // Checked above: letters, digits and underscores only, unquoted so that PostgreSQL folds its case.

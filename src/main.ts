@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { type RunnableConfig, type Role, run } from './compose.ts'
+import { type Role, type RunnableConfig, run } from './compose.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLog } from './observe/log.ts'
@@ -15,7 +15,9 @@ const EXIT_CONFIG = 78
 async function runRole(role: Role): Promise<void> {
   const config = configOrExit()
   const log = createLog({ level: config.logLevel, role, pretty: process.stdout.isTTY === true })
-  const lifecycle = createLifecycle((name, error) => log.error({ err: error, resource: name }, 'release failed'))
+  const lifecycle = createLifecycle((name, error) =>
+    log.error({ err: error, resource: name }, 'release failed'),
+  )
 
   async function stop(reason: string, exitCode: number): Promise<never> {
     log.info({ reason }, 'stopping')
@@ -72,14 +74,17 @@ async function provideParts(
     ...(role === 'worker' && rpcUrls === null ? ['RPC_URLS'] : []),
   ]
   if (databaseUrl === null || missing.length > 0) {
-    throw new Error(`${role} shares its parts with other processes: set ${missing.join(' and ')}, or use 'confirmd start'`)
+    throw new Error(
+      `${role} shares its parts with other processes: set ${missing.join(' and ')}, or use 'confirmd start'`,
+    )
   }
   return { ...config, databaseUrl }
 }
 
 async function runMigrate(): Promise<void> {
   const { databaseUrl } = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
-  if (databaseUrl === null) exit(EXIT_CONFIG, "migrate needs DATABASE_URL; 'confirmd start' migrates by itself")
+  if (databaseUrl === null)
+    exit(EXIT_CONFIG, "migrate needs DATABASE_URL; 'confirmd start' migrates by itself")
   const db = openDatabase({ url: databaseUrl, poolMax: 1, applicationName: 'confirmd migrate' })
   try {
     const ran = await migrate(db)
@@ -112,10 +117,21 @@ function print(line: string, stream: NodeJS.WriteStream = process.stdout): void 
 }
 
 const program = new Command('confirmd')
-  .description('Makes a database agree with the blockchain. Settings come from the environment; see the README.')
+  .description(
+    'Makes a database agree with the blockchain. Settings come from the environment; see the README.',
+  )
   .version(packageVersion())
-program.command('start').description('everything in one process').action(() => runRole('start'))
-program.command('api').description('the HTTP API').action(() => runRole('api'))
-program.command('worker').description('checks transactions; run as many as needed').action(() => runRole('worker'))
+program
+  .command('start')
+  .description('everything in one process')
+  .action(() => runRole('start'))
+program
+  .command('api')
+  .description('the HTTP API')
+  .action(() => runRole('api'))
+program
+  .command('worker')
+  .description('checks transactions; run as many as needed')
+  .action(() => runRole('worker'))
 program.command('migrate').description('brings the database schema up to date').action(runMigrate)
 await program.parseAsync()

@@ -66,7 +66,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const { exchange, routingKey, content, correlationId, headers } = message
     const open = channel
     if (!open) return Promise.reject(new PublishError('there is no connection to the broker'))
-    if (options.isBlocked()) return Promise.reject(new PublishError('the broker is blocked (out of memory or disk)'))
+    if (options.isBlocked())
+      return Promise.reject(new PublishError('the broker is blocked (out of memory or disk)'))
     if (inFlight.size >= options.maxInFlight) {
       return Promise.reject(new PublishError(`${options.maxInFlight} messages await their confirm already`))
     }
@@ -97,7 +98,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       try {
         open.publish(exchange, routingKey, content, properties, (error: unknown) => {
           if (error) entry.settle(new PublishError('the broker refused the message'))
-          else if (entry.returned) entry.settle(new PublishError(`no queue is bound to ${exchange} with key ${routingKey}`))
+          else if (entry.returned)
+            entry.settle(new PublishError(`no queue is bound to ${exchange} with key ${routingKey}`))
           else entry.settle()
         })
       } catch (error) {

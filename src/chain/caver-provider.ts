@@ -5,6 +5,7 @@ type Callback = (error: Error | null, response?: unknown) => void
 /** What `new Caver(provider)` needs of a provider. */
 export interface CaverProvider {
   send(payload: JsonRpcRequest | JsonRpcRequest[], callback: Callback): void
+  supportsSubscriptions(): boolean
 }
 
 /**
@@ -19,5 +20,6 @@ export function createCaverProvider(transport: RpcTransport): CaverProvider {
         (error: Error) => callback(error),
       )
     },
+    supportsSubscriptions: () => false,
   }
 }

@@ -5,6 +5,7 @@ import type { CaverProvider } from './caver-provider.ts'
 export interface CaverKlay {
   getBlockNumber(): Promise<string>
   getChainId(): Promise<string>
+  getBlockByNumber(blockNumber: number): Promise<{ timestamp: string }>
   getTransactionReceipt(txHash: string): Promise<Record<string, unknown> | null>
 }
 

@@ -22,7 +22,13 @@ export function createChainNode(transport: RpcTransport, expectedChainId: number
       return await ask()
     } catch (error) {
       if (error instanceof RpcError) throw error
-      throw new RpcError('rpc-error', node, method, error instanceof Error ? error.message : String(error), error)
+      throw new RpcError(
+        'rpc-error',
+        node,
+        method,
+        error instanceof Error ? error.message : String(error),
+        error,
+      )
     }
   }
 

@@ -103,7 +103,8 @@ function callError(error: unknown, node: string, method: string, timeoutMs: numb
   if (error instanceof Error && error.name === 'TimeoutError') {
     return new RpcError('timeout', node, method, `no answer within ${timeoutMs} ms`, error)
   }
-  const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)
+  const reason =
+    error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)
   return new RpcError('network', node, method, reason, error)
 }
 

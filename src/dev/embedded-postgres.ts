@@ -112,7 +112,9 @@ async function initialise(
     await promisify(execFile)(initdb, ['-D', data, ...access, ...locale], { cwd: data, ...user })
   } catch (error) {
     const { stderr } = error as { stderr?: string }
-    throw new Error(`the embedded PostgreSQL could not be initialised in ${data}: ${stderr ?? ''}`, { cause: error })
+    throw new Error(`the embedded PostgreSQL could not be initialised in ${data}: ${stderr ?? ''}`, {
+      cause: error,
+    })
   } finally {
     await rm(passwordFile, { force: true })
   }

@@ -40,7 +40,12 @@ export async function startKaiaShim(nodeUrl: string): Promise<KaiaShim> {
 
   // Kaia says why a transaction failed; here, all gas used up means out of gas and anything else a revert.
   async function txErrorOf(receipt: { transactionHash: string; gasUsed: string }): Promise<string> {
-    const call = { jsonrpc: '2.0', id: 0, method: 'eth_getTransactionByHash', params: [receipt.transactionHash] }
+    const call = {
+      jsonrpc: '2.0',
+      id: 0,
+      method: 'eth_getTransactionByHash',
+      params: [receipt.transactionHash],
+    }
     const { result } = (await forward(call)) as { result: { gas: string } | null }
     return result?.gas === receipt.gasUsed ? '0x7' : '0x9'
   }

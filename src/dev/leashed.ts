@@ -10,8 +10,8 @@ export interface Leashed {
   /** The end of what it printed, for error messages. */
   output(): string
   isRunning(): boolean
-  /** Resolves when it has ended. */
-  readonly ended: Promise<void>
+  /** Resolves with the exit code when it has ended; 1 if a signal ended it. */
+  readonly ended: Promise<number>
   stop(): Promise<void>
 }
 
@@ -22,12 +22,14 @@ export interface LeashedOptions {
   /** What asks the command to end in good order. */
   readonly stopSignal: NodeJS.Signals
   readonly workingDirectory?: string
+  /** Told of each piece of what it prints to standard output. */
+  readonly onOutput?: (text: string) => void
   /** Run as this user; only root may. */
   readonly user?: { readonly uid: number; readonly gid: number }
 }
 
 export function startLeashed(options: LeashedOptions): Leashed {
-  const { command, parameters, environment, stopSignal, workingDirectory, user } = options
+  const { command, parameters, environment, stopSignal, workingDirectory, onOutput, user } = options
   const child: ChildProcess = spawn(process.execPath, [LEASH, stopSignal, command, ...parameters], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
@@ -36,13 +38,14 @@ export function startLeashed(options: LeashedOptions): Leashed {
     ...user,
   })
   let kept = ''
-  const keep = (chunk: Buffer) => {
+  const keep = (chunk: Buffer | string) => {
     kept = (kept + chunk.toString()).slice(-OUTPUT_KEPT_CHARS)
   }
   child.stdout?.on('data', keep)
+  if (onOutput) child.stdout?.setEncoding('utf8').on('data', onOutput)
   child.stderr?.on('data', keep)
   child.stdin?.on('error', () => undefined)
-  const ended = once(child, 'exit').then(() => undefined)
+  const ended = once(child, 'close').then(([code]) => (typeof code === 'number' ? code : 1))
   return {
     output: () => kept.trim(),
     isRunning: () => child.exitCode === null && child.signalCode === null,

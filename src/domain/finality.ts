@@ -7,7 +7,12 @@ import type { Failure, Transaction } from './transaction.ts'
  * `unavailable` is not `absent`: a node that fails has said nothing about the transaction.
  */
 export type Observation =
-  | { readonly kind: 'receipt'; readonly node: string; readonly headNumber: number; readonly receipt: Receipt }
+  | {
+      readonly kind: 'receipt'
+      readonly node: string
+      readonly headNumber: number
+      readonly receipt: Receipt
+    }
   | { readonly kind: 'absent'; readonly node: string; readonly headNumber: number }
   | { readonly kind: 'unavailable'; readonly error: string }
 

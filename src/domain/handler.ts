@@ -24,9 +24,12 @@ export class BusinessWriteError extends Error {
   override readonly name = 'BusinessWriteError'
   readonly kind: string
   constructor(kind: string, cause: unknown) {
-    super(`the business write of kind '${kind}' failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
+    super(
+      `the business write of kind '${kind}' failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    )
     this.kind = kind
   }
 }

@@ -37,8 +37,10 @@ export function jsonProblem(value: unknown, path: string, depth = 0): JsonProble
 }
 
 function textProblem(text: string, path: string): JsonProblem | null {
-  if (text.includes('\u0000')) return { path, problem: 'contains the character U+0000, which PostgreSQL can not store' }
-  if (LONE_SURROGATE.test(text)) return { path, problem: 'contains half of a surrogate pair, which is not valid text' }
+  if (text.includes('\u0000'))
+    return { path, problem: 'contains the character U+0000, which PostgreSQL can not store' }
+  if (LONE_SURROGATE.test(text))
+    return { path, problem: 'contains half of a surrogate pair, which is not valid text' }
   return null
 }
 

@@ -52,7 +52,8 @@ export function parseCheckMessage(
   }
   const fields = body as Record<string, unknown>
   const version = fields['v'] ?? MESSAGE_VERSION
-  if (version !== MESSAGE_VERSION) return { kind: 'unsupported', version: JSON.stringify(version).slice(0, 40) }
+  if (version !== MESSAGE_VERSION)
+    return { kind: 'unsupported', version: JSON.stringify(version).slice(0, 40) }
   if (fields['id'] === undefined) return readRegistration(fields, chain, correlationId)
   return readCheck(fields, chain, correlationId)
 }

@@ -83,7 +83,10 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
         return wait(transaction, decision)
       case 'stall': {
         const { retryCount } = transaction
-        const stalled = await store.stall(transaction.id, { retryCount, nextCheckInMs: decision.nextCheckInMs })
+        const stalled = await store.stall(transaction.id, {
+          retryCount,
+          nextCheckInMs: decision.nextCheckInMs,
+        })
         if (!stalled) return ACK
         observer.stalled()
         const fields = { ...traceFields(stalled), retryCount, reason: decision.reason }
@@ -94,7 +97,10 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
         const expired = await store.expire(transaction.id)
         if (!expired) return ACK
         observer.expired()
-        log.warn({ ...traceFields(expired), stalledAt: expired.stalledAt }, 'transaction expired: still not on the chain')
+        log.warn(
+          { ...traceFields(expired), stalledAt: expired.stalledAt },
+          'transaction expired: still not on the chain',
+        )
         return ACK
       }
       case 'keep':
@@ -109,7 +115,9 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
   ): Promise<Disposition> {
     let settled: Transaction | null
     try {
-      settled = await store.settle(transaction.id, decision, (trx, row) => writeBusiness(trx, row, decision.receipt))
+      settled = await store.settle(transaction.id, decision, (trx, row) =>
+        writeBusiness(trx, row, decision.receipt),
+      )
     } catch (error) {
       if (error instanceof BusinessWriteError) return handlerFailed(transaction, error)
       throw error
@@ -156,7 +164,8 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     }
     const park = attempts >= policy.handlerRetryLimit
     const delayMs = retryDelayMs(policy.retryDelaysMs, transaction.handlerAttempts)
-    if (!(await store.recordHandlerFailure(transaction.id, { error: error.message, delayMs, park }))) return ACK
+    if (!(await store.recordHandlerFailure(transaction.id, { error: error.message, delayMs, park })))
+      return ACK
     if (park) {
       log.error(fields, 'business write failed too often; transaction parked until a recheck')
       observer.parked('handler')
@@ -178,10 +187,9 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     if (!scheduled) return ACK
     const { reason, delayMs, retryCount, error } = decision
     observer.retried(reason)
-    log.info(
-      { ...traceFields(transaction), retryCount, reason, delayMs, ...(error === null ? {} : { error }) },
-      'transaction waiting',
-    )
+    const fields = { ...traceFields(transaction), retryCount, reason, delayMs }
+    if (error === null) log.info(fields, 'transaction waiting')
+    else log.warn({ ...fields, error }, 'transaction waiting')
     return { kind: 'wait', delayMs, check: checkOf({ ...transaction, retryCount }) }
   }
 

@@ -28,7 +28,10 @@ export function createSubmit({ store, queue, log }: SubmitDependencies): Submit 
     const published: Promise<void> = queue
       .publish(checkOf(transaction))
       .catch((error: unknown) => {
-        log.warn({ err: error, ...traceFields(transaction) }, 'check not published; the sweep will publish it')
+        log.warn(
+          { err: error, ...traceFields(transaction) },
+          'check not published; the sweep will publish it',
+        )
       })
       .finally(() => underWay.delete(published))
     underWay.add(published)

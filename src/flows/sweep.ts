@@ -38,7 +38,9 @@ async function republishOverdue(
   let overdue: Transaction[]
   do {
     overdue = await store.leaseOverdue({ graceMs: policy.sweepGraceMs, limit: BATCH_SIZE })
-    const outcomes = await Promise.allSettled(overdue.map((transaction) => queue.publish(checkOf(transaction))))
+    const outcomes = await Promise.allSettled(
+      overdue.map((transaction) => queue.publish(checkOf(transaction))),
+    )
     const failures = outcomes.filter((outcome) => outcome.status === 'rejected')
     const count = outcomes.length - failures.length
     if (count > 0) {
@@ -46,7 +48,10 @@ async function republishOverdue(
       log.warn({ count }, 'overdue checks published again')
     }
     if (failures[0]) {
-      log.warn({ err: failures[0].reason, count: failures.length }, 'overdue checks not published; next sweep tries again')
+      log.warn(
+        { err: failures[0].reason, count: failures.length },
+        'overdue checks not published; next sweep tries again',
+      )
       return
     }
   } while (overdue.length === BATCH_SIZE && !signal.aborted)

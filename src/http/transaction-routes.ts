@@ -48,7 +48,10 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
       const { outcome, transaction } = await dependencies.submit(registration)
       if (outcome === 'conflict') {
         const { id, txHash } = transaction
-        throw new ProblemError(409, `${txHash} is recorded already, as ${id}, with another kind, payload, from or nonce`)
+        throw new ProblemError(
+          409,
+          `${txHash} is recorded already, as ${id}, with another kind, payload, from or nonce`,
+        )
       }
       return reply.code(outcome === 'recorded' ? 202 : 200).send(viewTransaction(transaction))
     },

@@ -102,7 +102,15 @@ export function createMetrics(sources: GaugeSources) {
     handlerFailed: (kind: string) => handlerFailures.inc({ kind }),
     parked: (reason: string) => parked.inc({ reason }),
     republished: (count: number) => republished.inc(count),
-    rpcCalled: ({ node, method, error }: { node: string; method: string; error: { code: string } | null }) => {
+    rpcCalled: ({
+      node,
+      method,
+      error,
+    }: {
+      node: string
+      method: string
+      error: { code: string } | null
+    }) => {
       rpcCalls.inc({ node, method })
       if (error) rpcErrors.inc({ node, method, code: error.code })
     },

@@ -43,4 +43,3 @@ export function describeDatabase(url: string): string {
     return 'a database given by an unusual DATABASE_URL'
   }
 }
-

@@ -82,7 +82,13 @@ async function announceStep(
   { fence, ...changes }: { fence: Record<string, number> } & Record<string, unknown>,
 ): Promise<Transaction | null> {
   return db.transaction(async (trx) => {
-    const fields = { ...changes, status, consecutive_errors: 0, last_error: null, last_checked_at: trx.fn.now() }
+    const fields = {
+      ...changes,
+      status,
+      consecutive_errors: 0,
+      last_error: null,
+      last_checked_at: trx.fn.now(),
+    }
     const moved = await update(trx, id, from, fields, fence)
     if (moved) await insertEvent(trx, outcomeEvent(moved, status))
     return moved

@@ -1,0 +1,82 @@
+import { createKlay } from '../chain/caver.ts'
+import { createCaverProvider } from '../chain/caver-provider.ts'
+import { createRpcTransport } from '../chain/rpc-transport.ts'
+import type { TransactionStatus } from '../domain/transaction.ts'
+
+/** A transaction of the demo and the truth about it. */
+export interface Sent {
+  readonly txHash: string
+  readonly expected: 'confirmed' | 'failed' | 'stalled'
+}
+
+/** What the database says of it in the end. */
+export interface DemoRow {
+  readonly tx_hash: string
+  readonly status: TransactionStatus
+  readonly failure_name: string | null
+  readonly retry_count: number
+  readonly block_number: string | null
+  readonly settled_at: Date | null
+  readonly orders: number
+}
+
+export interface DemoCheck {
+  readonly text: string
+  readonly passed: boolean
+}
+
+/** Compares rows and orders with what was really sent, one by one. */
+export function judge(sent: readonly Sent[], rows: readonly DemoRow[]): DemoCheck[] {
+  const byHash = new Map(rows.map((row) => [row.tx_hash, row]))
+  const wrong = sent.filter(({ txHash, expected }) => byHash.get(txHash)?.status !== expected)
+  const confirmed = rows.filter(({ status }) => status === 'confirmed').length
+  const orders = rows.reduce((sum, row) => sum + row.orders, 0)
+  const doubled = rows.filter((row) => row.orders > 1).length
+  const misplaced = rows.filter((row) => row.orders !== (row.status === 'confirmed' ? 1 : 0)).length
+  return [
+    {
+      text: `every verdict is right: ${sent.length - wrong.length} of ${sent.length}`,
+      passed: wrong.length === 0,
+    },
+    { text: `orders = confirmed: ${orders} = ${confirmed}`, passed: orders === confirmed && misplaced === 0 },
+    { text: `none doubled: ${doubled}`, passed: doubled === 0 },
+  ]
+}
+
+const COLUMNS = ['hash', 'verdict', 'reason', 'retries', 'block to commit', 'order'] as const
+
+/** The table of the demo; the time from block to commit counts from the block's timestamp, in whole seconds. */
+export async function renderRows(rows: readonly DemoRow[], rpcUrl: string): Promise<string> {
+  const transport = createRpcTransport({ url: rpcUrl, timeoutMs: 5_000, onCall: () => undefined })
+  const klay = createKlay(createCaverProvider(transport))
+  const minedAtMs = new Map<string, number>()
+  for (const { block_number: block } of rows) {
+    if (block === null || minedAtMs.has(block)) continue
+    const header = await klay.getBlockByNumber(Number(block))
+    minedAtMs.set(block, Number(header.timestamp) * 1000)
+  }
+  await transport.close()
+  const cells = rows.map((row) => [
+    `${row.tx_hash.slice(0, 10)}…${row.tx_hash.slice(-6)}`,
+    row.status,
+    row.failure_name ?? (row.status === 'stalled' ? 'not found on the chain' : ''),
+    String(row.retry_count),
+    blockToCommit(row, minedAtMs),
+    row.orders === 0 ? 'no' : row.orders === 1 ? 'yes' : `${row.orders} times`,
+  ])
+  const widths = COLUMNS.map((title, column) =>
+    Math.max(title.length, ...cells.map((line) => line[column]?.length ?? 0)),
+  )
+  const line = (texts: readonly string[]) =>
+    texts
+      .map((text, column) => text.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()
+  return [line(COLUMNS), line(widths.map((width) => '─'.repeat(width))), ...cells.map(line)].join('\n')
+}
+
+function blockToCommit(row: DemoRow, minedAtMs: ReadonlyMap<string, number>): string {
+  const mined = row.block_number === null ? undefined : minedAtMs.get(row.block_number)
+  if (mined === undefined || row.settled_at === null) return ''
+  return `${((row.settled_at.getTime() - mined) / 1000).toFixed(2)} s`
+}

@@ -1,0 +1,84 @@
+import { fileURLToPath } from 'node:url'
+import type { Role } from '../compose.ts'
+import { type Leashed, startLeashed } from './leashed.ts'
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const START_TIMEOUT_MS = 30_000
+
+/** A line of a process's log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: number }
+
+/** A confirmd process of its own, as a user runs it. */
+export interface RoleProcess {
+  readonly url: string
+  readonly pid: number
+  readonly log: readonly LogLine[]
+  isRunning(): boolean
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number>
+  /** SIGKILL. */
+  kill(): Promise<void>
+  readonly ended: Promise<number>
+}
+
+/** Starts `confirmd <role>` and waits until it serves; rejects with its log if it does not. */
+export async function startRole(
+  role: Role,
+  environment: Readonly<Record<string, string>>,
+  onLog: (line: LogLine) => void = () => undefined,
+): Promise<RoleProcess> {
+  const log: LogLine[] = []
+  let rest = ''
+  let served: (line: LogLine) => void = () => undefined
+  const serving = new Promise<LogLine>((resolve) => {
+    served = resolve
+  })
+
+  function read(text: string): void {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      if (!line.startsWith('{')) continue
+      const parsed = JSON.parse(line) as LogLine
+      log.push(parsed)
+      onLog(parsed)
+      if (typeof parsed['url'] === 'string') served(parsed)
+    }
+  }
+
+  const started: Leashed = startLeashed({
+    command: process.execPath,
+    parameters: [MAIN, role],
+    environment: { PORT: '0', ...environment },
+    stopSignal: 'SIGTERM',
+    onOutput: read,
+  })
+  const line = await Promise.race([serving, failure(started, role)])
+  const pid = Number(line['pid'])
+  return {
+    url: String(line['url']),
+    pid,
+    log,
+    isRunning: started.isRunning,
+    ended: started.ended,
+    stop: async () => {
+      await started.stop()
+      return started.ended
+    },
+    kill: async () => {
+      if (started.isRunning()) process.kill(pid, 'SIGKILL')
+      await started.ended
+    },
+  }
+}
+
+async function failure(started: Leashed, role: Role): Promise<never> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(`did not serve within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+  })
+  const reason = await Promise.race([started.ended.then((code) => `ended with ${code}`), late])
+  clearTimeout(timer)
+  await started.stop()
+  throw new Error(`confirmd ${role} ${reason}:\n${started.output()}`)
+}

@@ -1,0 +1,89 @@
+import { connect } from 'amqplib'
+import knex from 'knex'
+import type { TestProject } from 'vitest/node'
+import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts'
+import { findRabbitmqServer, startPrivateRabbitmq } from '../../src/dev/private-rabbitmq.ts'
+import { createTemporaryFolder } from '../../src/dev/temporary-folder.ts'
+import { createLifecycle } from '../../src/lifecycle.ts'
+import { migrate } from '../../src/store/migrations.ts'
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Where test databases are made, and the migrated one they are copies of. */
+    serverUrl: string
+    templateDatabase: string
+    runId: string
+    /** Null: no RabbitMQ is to be had here. */
+    amqpUrl: string | null
+  }
+}
+
+/** Starts what all tests share, on free ports, and looks for leaks when they are done. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const lifecycle = createLifecycle((name, error) => process.stderr.write(`${name}: ${String(error)}\n`))
+  const folder = await createTemporaryFolder()
+  lifecycle.add('temporary folder', folder.remove)
+  try {
+    const serverUrl = process.env['TEST_DATABASE_URL'] ?? (await embeddedUrl())
+    const runId = `${process.pid}_${Date.now().toString(36)}`
+    const templateDatabase = `confirmd_template_${runId}`
+    const server = knex({ client: 'pg', connection: serverUrl, pool: { min: 0, max: 2 } })
+    lifecycle.add('server connection', () => server.destroy())
+    await server.raw('CREATE DATABASE ??', [templateDatabase])
+    lifecycle.add('template database', async () => void (await server.raw('DROP DATABASE ??', [templateDatabase])))
+    const template = knex({ client: 'pg', connection: databaseUrl(serverUrl, templateDatabase) })
+    await migrate(template)
+    await template.destroy()
+
+    const amqpUrl = process.env['TEST_AMQP_URL'] ?? (await privateBrokerUrl())
+    if (amqpUrl) await (await connect(amqpUrl)).close()
+    reportBroker(amqpUrl)
+    project.provide('serverUrl', serverUrl)
+    project.provide('templateDatabase', templateDatabase)
+    project.provide('runId', runId)
+    project.provide('amqpUrl', amqpUrl)
+
+    return async () => {
+      const { rows } = await server.raw<{ rows: { datname: string }[] }>(
+        'SELECT datname FROM pg_database WHERE datname LIKE ?',
+        [`confirmd_test_${runId}%`],
+      )
+      await lifecycle.releaseAll()
+      reportBroker(amqpUrl)
+      if (rows.length > 0) throw new Error(`databases left behind: ${rows.map((row) => row.datname).join(', ')}`)
+    }
+  } catch (error) {
+    await lifecycle.releaseAll()
+    throw error
+  }
+
+  async function embeddedUrl(): Promise<string> {
+    const postgres = await startEmbeddedPostgres({
+      folder: folder.path,
+      settings: ['fsync=off', 'max_connections=300'],
+    })
+    lifecycle.add('PostgreSQL', postgres.stop)
+    return postgres.url
+  }
+
+  async function privateBrokerUrl(): Promise<string | null> {
+    const serverPath = await findRabbitmqServer()
+    if (!serverPath) return null
+    const rabbitmq = await startPrivateRabbitmq(serverPath, folder.path)
+    lifecycle.add('RabbitMQ', rabbitmq.stop)
+    return rabbitmq.url
+  }
+}
+
+export function databaseUrl(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl)
+  url.pathname = `/${name}`
+  return url.toString()
+}
+
+function reportBroker(amqpUrl: string | null): void {
+  if (amqpUrl) return
+  const text = 'no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL; the tests that need one are NOT RUN'
+  if (process.env['TEST_REQUIRE_RABBITMQ']) throw new Error(text)
+  process.stderr.write(`\n*** ${text} ***\n\n`)
+}

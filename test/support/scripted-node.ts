@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import { text } from 'node:stream/consumers'
+
+/** How the node answers a call, before it looks at the script: null means as it should. */
+export type Fault = (method: string, params: readonly unknown[]) => Answer | null
+
+export type Answer =
+  | { readonly kind: 'result'; readonly result: unknown }
+  | { readonly kind: 'error'; readonly code: number; readonly message: string }
+  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'body'; readonly body: string }
+  | { readonly kind: 'hang' }
+  | { readonly kind: 'disconnect' }
+
+/** A JSON-RPC node that answers from a script, for faults that no real node makes on demand. */
+export interface ScriptedNode {
+  readonly url: string
+  /** Puts a transaction on the chain, in a new block. */
+  include(txHash: string, outcome?: { succeeded?: boolean; txError?: string }): void
+  /** Takes it off again, as a node that lags or a chain that forks would. */
+  exclude(txHash: string): void
+  mine(blocks?: number): void
+  fault: Fault
+  chainId: number
+  /** Times, in ms, at which receipts of this hash were asked for. */
+  looks(txHash: string): readonly number[]
+  stop(): Promise<void>
+}
+
+interface Call {
+  id: number
+  method: string
+  params: unknown[]
+}
+
+export async function startScriptedNode(): Promise<ScriptedNode> {
+  let head = 100
+  const receipts = new Map<string, object>()
+  const asked = new Map<string, number[]>()
+  const hanging = new Set<ServerResponse>()
+
+  const node: ScriptedNode = {
+    url: '',
+    fault: () => null,
+    chainId: 8217,
+    include: (txHash, { succeeded = true, txError } = {}) => {
+      head += 1
+      receipts.set(txHash, {
+        transactionHash: txHash,
+        blockHash: `0x${head.toString(16).padStart(64, '0')}`,
+        blockNumber: hex(head),
+        transactionIndex: '0x0',
+        gasUsed: '0x5208',
+        effectiveGasPrice: '0x5d21dba00',
+        status: succeeded ? '0x1' : '0x0',
+        ...(txError === undefined ? {} : { txError }),
+      })
+    },
+    exclude: (txHash) => void receipts.delete(txHash),
+    mine: (blocks = 1) => {
+      head += blocks
+    },
+    looks: (txHash) => asked.get(txHash) ?? [],
+    stop: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+
+  function resultOf({ method, params }: Call): unknown {
+    switch (method) {
+      case 'klay_chainID':
+        return hex(node.chainId)
+      case 'klay_blockNumber':
+        return hex(head)
+      case 'klay_getTransactionReceipt':
+        return receipts.get(String(params[0])) ?? null
+      default:
+        throw new Error(`the scripted node does not know ${method}`)
+    }
+  }
+
+  function respond(call: Call, response: ServerResponse): void {
+    if (call.method === 'klay_getTransactionReceipt') {
+      const txHash = String(call.params[0])
+      asked.set(txHash, [...(asked.get(txHash) ?? []), Date.now()])
+    }
+    const answer = node.fault(call.method, call.params) ?? { kind: 'result', result: resultOf(call) }
+    const frame = { jsonrpc: '2.0', id: call.id }
+    switch (answer.kind) {
+      case 'result':
+        response.end(JSON.stringify({ ...frame, result: answer.result }))
+        return
+      case 'error':
+        response.end(JSON.stringify({ ...frame, error: { code: answer.code, message: answer.message } }))
+        return
+      case 'status':
+        response.writeHead(answer.status).end('no')
+        return
+      case 'body':
+        response.end(answer.body)
+        return
+      case 'hang':
+        hanging.add(response)
+        return
+      case 'disconnect':
+        response.destroy()
+    }
+  }
+
+  const server = createServer((request, response) => {
+    void text(request).then((body) => respond(JSON.parse(body) as Call, response))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('the scripted node got no port')
+  return Object.assign(node, { url: `http://127.0.0.1:${address.port}` })
+}
+
+/** A hash that no other test uses. */
+export function randomHash(): string {
+  return `0x${randomBytes(32).toString('hex')}`
+}
+
+function hex(number: number): string {
+  return `0x${number.toString(16)}`
+}
