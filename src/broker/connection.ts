@@ -12,6 +12,8 @@ export interface ConnectionOptions {
   readonly purpose: string
   /** Runs at every connect, and again after every loss of the connection or of a channel of its set-up. */
   readonly setup: (model: ChannelModel, lost: (reason: string) => void) => Promise<void>
+  /** The broker takes messages again after it was blocked. */
+  readonly onUnblocked?: () => void
   /** An error that no reconnect cures. */
   readonly onFatal: (error: Error) => void
   readonly log: BrokerLog
@@ -75,6 +77,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
   recovering.on('unblocked', () => {
     blocked = false
     log.info({ purpose }, 'broker takes messages again')
+    options.onUnblocked?.()
   })
 
   return {

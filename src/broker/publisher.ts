@@ -17,20 +17,29 @@ export class PublishError extends Error {
 export interface Publisher {
   /** Uses this connection from now on; part of the connection's set-up. */
   attach(model: ChannelModel, lost: (reason: string) => void): Promise<ConfirmChannel>
-  /** Resolves when the broker has stored the message in a queue; rejects with PublishError otherwise. */
+  /**
+   * Resolves when the broker has stored the message in a queue; rejects with PublishError otherwise. While
+   * there is no connection, or the broker is blocked, the message is held back for at most the time limit.
+   */
   publish(message: OutgoingMessage): Promise<void>
+  /** Sends what was held back, if it can be sent now. */
+  flush(): void
 }
 
 export interface PublisherOptions {
-  readonly confirmTimeoutMs: number
-  /** Most messages whose confirm is awaited; more are refused, so that memory is bounded. */
+  /** Limit of one publish, from the call to the broker's confirm. */
+  readonly timeoutMs: number
+  /** Most messages under way; more are refused, so that memory is bounded. */
   readonly maxInFlight: number
   readonly isBlocked: () => boolean
 }
 
 interface InFlight {
-  settle(error?: PublishError): void
+  readonly message: OutgoingMessage
+  /** The channel that it was sent on; null while it is held back. */
+  channel: ConfirmChannel | null
   returned: boolean
+  settle(error?: PublishError): void
 }
 
 /** Publishes persistent, mandatory and confirmed. */
@@ -38,46 +47,43 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let channel: ConfirmChannel | null = null
   const inFlight = new Map<string, InFlight>()
 
-  function failAll(reason: string): void {
-    for (const message of [...inFlight.values()]) message.settle(new PublishError(reason))
-  }
-
   async function attach(model: ChannelModel, lost: (reason: string) => void): Promise<ConfirmChannel> {
     const opened = await model.createConfirmChannel()
     opened.on('error', () => undefined)
-    opened.on('return', (message) => {
+    opened.on('return', ({ properties, fields }) => {
       // An unroutable message is confirmed all the same; the return comes before the confirm.
-      const returned = inFlight.get(String(message.properties.messageId))
+      const returned = inFlight.get(String(properties.messageId))
       if (returned) returned.returned = true
       // A queue of ours is gone: the set-up declares it again.
-      lost(`no queue is bound to ${message.fields.exchange} with key ${message.fields.routingKey}`)
+      lost(`no queue is bound to ${fields.exchange} with key ${fields.routingKey}`)
     })
     opened.on('close', () => {
+      for (const message of [...inFlight.values()]) {
+        if (message.channel !== opened) continue
+        message.settle(new PublishError('the channel to the broker was lost before the confirm'))
+      }
       if (channel !== opened) return
       channel = null
-      failAll('the channel to the broker was lost before the confirm')
       lost('the publishing channel was closed')
     })
     channel = opened
+    flush()
     return opened
   }
 
   function publish(message: OutgoingMessage): Promise<void> {
-    const { exchange, routingKey, content, correlationId, headers } = message
-    const open = channel
-    if (!open) return Promise.reject(new PublishError('there is no connection to the broker'))
-    if (options.isBlocked())
-      return Promise.reject(new PublishError('the broker is blocked (out of memory or disk)'))
     if (inFlight.size >= options.maxInFlight) {
-      return Promise.reject(new PublishError(`${options.maxInFlight} messages await their confirm already`))
+      return Promise.reject(new PublishError(`${options.maxInFlight} messages are under way already`))
     }
     const messageId = randomUUID()
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => entry.settle(new PublishError(`no confirm within ${options.confirmTimeoutMs} ms`)),
-        options.confirmTimeoutMs,
-      )
+      const timer = setTimeout(() => {
+        const reason = entry.channel ? 'no confirm' : 'no connection to a broker that takes messages'
+        entry.settle(new PublishError(`${reason} within ${options.timeoutMs} ms`))
+      }, options.timeoutMs)
       const entry: InFlight = {
+        message,
+        channel: null,
         returned: false,
         settle: (error) => {
           clearTimeout(timer)
@@ -87,26 +93,39 @@ export function createPublisher(options: PublisherOptions): Publisher {
         },
       }
       inFlight.set(messageId, entry)
-      const properties = {
-        messageId,
-        persistent: true,
-        mandatory: true,
-        contentType: 'application/json',
-        ...(correlationId === null ? {} : { correlationId }),
-        ...(headers ? { headers } : {}),
-      }
-      try {
-        open.publish(exchange, routingKey, content, properties, (error: unknown) => {
-          if (error) entry.settle(new PublishError('the broker refused the message'))
-          else if (entry.returned)
-            entry.settle(new PublishError(`no queue is bound to ${exchange} with key ${routingKey}`))
-          else entry.settle()
-        })
-      } catch (error) {
-        entry.settle(new PublishError(`the channel is closing: ${(error as Error).message}`))
-      }
+      send(messageId, entry)
     })
   }
 
-  return { attach, publish }
+  function flush(): void {
+    for (const [messageId, entry] of [...inFlight]) {
+      if (entry.channel === null) send(messageId, entry)
+    }
+  }
+
+  function send(messageId: string, entry: InFlight): void {
+    if (!channel || options.isBlocked()) return
+    const { exchange, routingKey, content, correlationId, headers } = entry.message
+    const properties = {
+      messageId,
+      persistent: true,
+      mandatory: true,
+      contentType: 'application/json',
+      ...(correlationId === null ? {} : { correlationId }),
+      ...(headers ? { headers } : {}),
+    }
+    entry.channel = channel
+    try {
+      channel.publish(exchange, routingKey, content, properties, (error: unknown) => {
+        if (error) entry.settle(new PublishError('the broker refused the message'))
+        else if (entry.returned) {
+          entry.settle(new PublishError(`no queue is bound to ${exchange} with key ${routingKey}`))
+        } else entry.settle()
+      })
+    } catch (error) {
+      entry.settle(new PublishError(`the channel is closing: ${(error as Error).message}`))
+    }
+  }
+
+  return { attach, publish, flush }
 }

@@ -18,7 +18,7 @@ export interface RabbitQueueOptions {
   readonly onFatal: (error: Error) => void
 }
 
-const CONFIRM_TIMEOUT_MS = 10_000
+const PUBLISH_TIMEOUT_MS = 10_000
 const MAX_IN_FLIGHT = 10_000
 
 /** Header of a parked message that says why it is there. */
@@ -33,7 +33,7 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
   let inspection: Channel | null = null
 
   const publisher = createPublisher({
-    confirmTimeoutMs: CONFIRM_TIMEOUT_MS,
+    timeoutMs: PUBLISH_TIMEOUT_MS,
     maxInFlight: MAX_IN_FLIGHT,
     isBlocked: () => publishing.isBlocked(),
   })
@@ -42,6 +42,7 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
     purpose: 'publish',
     log,
     onFatal,
+    onUnblocked: publisher.flush,
     setup: async (model, lost) => {
       const declaring = await model.createChannel()
       declaring.on('error', () => undefined)

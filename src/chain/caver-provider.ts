@@ -16,8 +16,13 @@ export function createCaverProvider(transport: RpcTransport): CaverProvider {
   return {
     send(payload, callback) {
       transport.send(payload).then(
-        (response) => callback(null, response),
-        (error: Error) => callback(error),
+        // Braces: caver-js returns its rejected promise here, which must not become our own.
+        (response) => {
+          callback(null, response)
+        },
+        (error: Error) => {
+          callback(error)
+        },
       )
     },
     supportsSubscriptions: () => false,

@@ -8,33 +8,30 @@ const Timestamp = Type.String({ format: 'date-time' })
 export const Status = Type.Enum([...TRANSACTION_STATUSES], { type: 'string' })
 
 /** A transaction as the API, events and SQL business writes show it. */
-export const TransactionView = Type.Object(
-  {
-    id: Type.String({ format: 'uuid' }),
-    chain: Type.String(),
-    txHash: Type.String(),
-    kind: Type.String(),
-    payload: Type.Unknown(),
-    status: Status,
-    retryCount: Type.Integer(),
-    failure: Nullable(Type.Object({ code: Nullable(Type.String()), name: Type.String() })),
-    receipt: Nullable(
-      Type.Object({
-        blockNumber: Type.Integer(),
-        blockHash: Type.String(),
-        transactionIndex: Type.Integer(),
-        gasUsed: Type.String({ description: 'decimal' }),
-        effectiveGasPrice: Nullable(Type.String({ description: 'wei, decimal' })),
-      }),
-    ),
-    lastError: Nullable(Type.String()),
-    createdAt: Timestamp,
-    lastCheckedAt: Nullable(Timestamp),
-    nextCheckAt: Nullable(Timestamp),
-    settledAt: Nullable(Timestamp),
-  },
-  { $id: 'Transaction' },
-)
+export const TransactionView = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  chain: Type.String(),
+  txHash: Type.String(),
+  kind: Type.String(),
+  payload: Type.Unknown(),
+  status: Status,
+  retryCount: Type.Integer(),
+  failure: Nullable(Type.Object({ code: Nullable(Type.String()), name: Type.String() })),
+  receipt: Nullable(
+    Type.Object({
+      blockNumber: Type.Integer(),
+      blockHash: Type.String(),
+      transactionIndex: Type.Integer(),
+      gasUsed: Type.String({ description: 'decimal' }),
+      effectiveGasPrice: Nullable(Type.String({ description: 'wei, decimal' })),
+    }),
+  ),
+  lastError: Nullable(Type.String()),
+  createdAt: Timestamp,
+  lastCheckedAt: Nullable(Timestamp),
+  nextCheckAt: Nullable(Timestamp),
+  settledAt: Nullable(Timestamp),
+})
 
 export type TransactionView = Static<typeof TransactionView>
 

@@ -164,8 +164,13 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     }
     const park = attempts >= policy.handlerRetryLimit
     const delayMs = retryDelayMs(policy.retryDelaysMs, transaction.handlerAttempts)
-    if (!(await store.recordHandlerFailure(transaction.id, { error: error.message, delayMs, park })))
-      return ACK
+    const counted = await store.recordHandlerFailure(transaction.id, {
+      expectedAttempts: transaction.handlerAttempts,
+      error: error.message,
+      delayMs,
+      park,
+    })
+    if (!counted) return ACK
     if (park) {
       log.error(fields, 'business write failed too often; transaction parked until a recheck')
       observer.parked('handler')

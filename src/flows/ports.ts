@@ -30,7 +30,7 @@ export interface Settler<Trx> {
   ): Promise<boolean>
   recordHandlerFailure(
     id: string,
-    failure: { error: string; delayMs: number; park: boolean },
+    failure: { expectedAttempts: number; error: string; delayMs: number; park: boolean },
   ): Promise<boolean>
   recordLook(id: string, look: { nextCheckInMs: number | null; error: string | null }): Promise<void>
 }

@@ -13,8 +13,6 @@ export async function addOpenApi(app: TypedApp, version: string): Promise<void> 
         description: "Makes a backend's database agree with the blockchain. Errors are RFC 9457 problems.",
       },
     },
-    // Schemas keep their own names instead of def-0, def-1.
-    refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json['$id'] ?? `def-${i}`) },
   })
   await app.register(swaggerUi, { routePrefix: '/docs' })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())

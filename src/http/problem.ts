@@ -9,16 +9,13 @@ import { type Static, Type } from 'typebox'
 import type { FieldProblem } from '../domain/registration.ts'
 
 /** An error answer, RFC 9457. */
-export const Problem = Type.Object(
-  {
-    type: Type.String({ description: 'always about:blank: the status says what kind of problem it is' }),
-    title: Type.String(),
-    status: Type.Integer(),
-    detail: Type.String(),
-    errors: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
-  },
-  { $id: 'Problem' },
-)
+export const Problem = Type.Object({
+  type: Type.String({ description: 'always about:blank: the status says what kind of problem it is' }),
+  title: Type.String(),
+  status: Type.Integer(),
+  detail: Type.String(),
+  errors: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
+})
 type Problem = Static<typeof Problem>
 
 /** Thrown by a route to answer with a problem. */

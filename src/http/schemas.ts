@@ -45,5 +45,6 @@ export const Health = Type.Object({
 
 /** Answers of a route that may end in these problems. */
 export function problemAnswers<const S extends readonly number[]>(...statuses: S) {
-  return Object.fromEntries(statuses.map((status) => [status, Problem])) as Record<S[number], typeof Problem>
+  const answer = { description: 'a problem', content: { 'application/problem+json': { schema: Problem } } }
+  return Object.fromEntries(statuses.map((status) => [status, answer])) as Record<S[number], typeof answer>
 }

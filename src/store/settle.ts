@@ -44,11 +44,26 @@ export async function settle(
       receipt: JSON.stringify(receipt.raw),
     })
     if (!settled) return null
-    // A savepoint of its own: a handler that ends its transaction early ends only that.
-    await trx.transaction((savepoint) => businessWrite(savepoint, settled))
+    await withinSavepoint(trx, (savepoint) => businessWrite(savepoint, settled))
     await insertEvent(trx, outcomeEvent(settled, status))
     return settled
   })
+}
+
+/**
+ * A savepoint of its own: a handler that ends its transaction by itself ends only that. knex takes the
+ * savepoint's end for the end of the work, so the work itself is awaited as well.
+ */
+async function withinSavepoint(
+  trx: Knex.Transaction,
+  work: (savepoint: Knex.Transaction) => Promise<void>,
+): Promise<void> {
+  let working: Promise<void> = Promise.resolve()
+  await trx.transaction((savepoint) => {
+    working = work(savepoint)
+    return working
+  })
+  await working
 }
 
 /** pending → stalled, with its event. Null if the row has moved on since `retryCount`. */

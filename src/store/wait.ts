@@ -27,6 +27,8 @@ export async function recordWait(db: Knex, id: string, wait: Wait): Promise<bool
 }
 
 export interface HandlerFailure {
+  /** The count the row must still have. */
+  readonly expectedAttempts: number
   readonly error: string
   readonly delayMs: number
   readonly park: boolean
@@ -36,12 +38,12 @@ export interface HandlerFailure {
 export async function recordHandlerFailure(
   db: Knex,
   id: string,
-  { error, delayMs, park }: HandlerFailure,
+  { expectedAttempts, error, delayMs, park }: HandlerFailure,
 ): Promise<boolean> {
   const touched = await db('transaction_history')
-    .where({ id, status: 'pending' })
+    .where({ id, status: 'pending', handler_attempts: expectedAttempts, parked_at: null })
     .update({
-      handler_attempts: db.raw('handler_attempts + 1'),
+      handler_attempts: expectedAttempts + 1,
       next_check_at: inMs(db, delayMs),
       parked_at: park ? db.fn.now() : null,
       leased_until: null,

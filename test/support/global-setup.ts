@@ -30,7 +30,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const server = knex({ client: 'pg', connection: serverUrl, pool: { min: 0, max: 2 } })
     lifecycle.add('server connection', () => server.destroy())
     await server.raw('CREATE DATABASE ??', [templateDatabase])
-    lifecycle.add('template database', async () => void (await server.raw('DROP DATABASE ??', [templateDatabase])))
+    lifecycle.add(
+      'template database',
+      async () => void (await server.raw('DROP DATABASE ??', [templateDatabase])),
+    )
     const template = knex({ client: 'pg', connection: databaseUrl(serverUrl, templateDatabase) })
     await migrate(template)
     await template.destroy()
@@ -50,7 +53,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
       )
       await lifecycle.releaseAll()
       reportBroker(amqpUrl)
-      if (rows.length > 0) throw new Error(`databases left behind: ${rows.map((row) => row.datname).join(', ')}`)
+      if (rows.length > 0)
+        throw new Error(`databases left behind: ${rows.map((row) => row.datname).join(', ')}`)
     }
   } catch (error) {
     await lifecycle.releaseAll()
@@ -83,7 +87,8 @@ export function databaseUrl(serverUrl: string, name: string): string {
 
 function reportBroker(amqpUrl: string | null): void {
   if (amqpUrl) return
-  const text = 'no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL; the tests that need one are NOT RUN'
+  const text =
+    'no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL; the tests that need one are NOT RUN'
   if (process.env['TEST_REQUIRE_RABBITMQ']) throw new Error(text)
   process.stderr.write(`\n*** ${text} ***\n\n`)
 }

@@ -1,0 +1,306 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createWorld, type RunningConfirmd, register, type World } from '../support/confirmd.ts'
+import { randomHash } from '../support/scripted-node.ts'
+
+let world: World
+let api: RunningConfirmd
+
+beforeAll(async () => {
+  world = await createWorld('table')
+  api = await world.start('api')
+})
+afterAll(() => world.close())
+
+async function send(path: string, init: RequestInit = {}) {
+  const response = await fetch(`${api.url}${path}`, init)
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  }
+}
+
+function post(body: string, contentType = 'application/json') {
+  return send('/v1/transactions', { method: 'POST', headers: { 'content-type': contentType }, body })
+}
+
+describe('POST /v1/transactions', () => {
+  it('answers 202 when the row is committed, and shows it as the contract says', async () => {
+    const txHash = randomHash()
+    const { status, body } = await register(api.url, { txHash, kind: 'mint', payload: { tokenId: '7' } })
+    expect(status).toBe(202)
+    const row = await world.db('transaction_history').where({ tx_hash: txHash }).first()
+    expect(row).toMatchObject({ id: body.id, status: 'pending', is_confirmed: false, kind: 'mint' })
+    expect(body).toEqual({
+      id: row.id,
+      chain: 'kaia',
+      txHash,
+      kind: 'mint',
+      payload: { tokenId: '7' },
+      status: 'pending',
+      retryCount: 0,
+      failure: null,
+      receipt: null,
+      lastError: null,
+      createdAt: row.created_at.toISOString(),
+      lastCheckedAt: null,
+      nextCheckAt: row.next_check_at.toISOString(),
+      settledAt: null,
+    })
+  })
+
+  it('answers 200 with the same row when the content is known, however it is written', async () => {
+    const txHash = randomHash()
+    const first = await register(api.url, {
+      txHash,
+      payload: { a: 1, b: 2 },
+      from: `0x${'A'.repeat(40)}`,
+      nonce: 5,
+    })
+    const again = await register(api.url, {
+      nonce: 5,
+      from: `0x${'a'.repeat(40)}`,
+      payload: { b: 2, a: 1 },
+      chain: 'kaia',
+      kind: 'default',
+      txHash: `0x${txHash.slice(2).toUpperCase()}`,
+    })
+    expect([first.status, again.status]).toEqual([202, 200])
+    expect(again.body.id).toBe(first.body.id)
+  })
+
+  it.each([
+    ['kind', { kind: 'other' }],
+    ['payload', { payload: { a: 2 } }],
+    ['no payload', { payload: undefined }],
+    ['from', { from: `0x${'b'.repeat(40)}` }],
+    ['nonce', { nonce: 6 }],
+  ])('answers 409 when the hash is known with another %s, and changes nothing', async (_title, change) => {
+    const content = {
+      txHash: randomHash(),
+      kind: 'mint',
+      payload: { a: 1 },
+      from: `0x${'a'.repeat(40)}`,
+      nonce: 5,
+    }
+    await register(api.url, content)
+    const before = await world.db('transaction_history').where({ tx_hash: content.txHash })
+    const { status, body } = await register(api.url, { ...content, ...change })
+    expect(status).toBe(409)
+    expect(body.detail).toContain(content.txHash)
+    expect(await world.db('transaction_history').where({ tx_hash: content.txHash })).toEqual(before)
+  })
+
+  it('makes one row of 50 concurrent identical requests, and answers all of them with it', async () => {
+    const txHash = randomHash()
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => register(api.url, { txHash, kind: 'mint', payload: { a: 1 } })),
+    )
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(1)
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(49)
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1)
+    expect(await world.db('transaction_history').where({ tx_hash: txHash })).toHaveLength(1)
+  })
+
+  it('makes one row of 50 concurrent requests with 50 contents, and answers the others 409', async () => {
+    const txHash = randomHash()
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => register(api.url, { txHash, payload: { index } })),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([202, ...Array<number>(49).fill(409)])
+  })
+
+  const valid = { txHash: `0x${'1'.repeat(64)}` }
+  it.each([
+    ['txHash', {}],
+    ['txHash', { txHash: null }],
+    ['txHash', { txHash: 12 }],
+    ['txHash', { txHash: '1'.repeat(66) }],
+    ['txHash', { txHash: `0x${'1'.repeat(63)}` }],
+    ['txHash', { txHash: `0x${'g'.repeat(64)}` }],
+    ['txHash', { txHash: `0x${'1'.repeat(64)}\n` }],
+    ['chain', { ...valid, chain: 'base' }],
+    ['chain', { ...valid, chain: 5 }],
+    ['kind', { ...valid, kind: '' }],
+    ['kind', { ...valid, kind: 'a b' }],
+    ['kind', { ...valid, kind: 'k'.repeat(65) }],
+    ['kind', { ...valid, kind: null }],
+    ['from', { ...valid, from: '0x12' }],
+    ['from', { ...valid, from: 5 }],
+    ['nonce', { ...valid, nonce: -1 }],
+    ['nonce', { ...valid, nonce: 1.5 }],
+    ['nonce', { ...valid, nonce: '1' }],
+    ['payload.a', { ...valid, payload: { a: 'x\u0000' } }],
+    ['payload.list[1]', { ...valid, payload: { list: [1, '\ud800'] } }],
+    ['txhash', { ...valid, txhash: 'a misspelt field' }],
+  ])('answers 400 naming %s: %j', async (field, body) => {
+    const { status, body: problem } = await register(api.url, body)
+    expect(status).toBe(400)
+    expect(problem.errors?.map((error) => error.field)).toContain(field)
+    expect(problem.detail).toContain(field)
+  })
+
+  it('names every bad field at once', async () => {
+    const { body } = await register(api.url, { txHash: 'x', nonce: -1, kind: '', other: 1 })
+    expect(body.errors?.map(({ field }) => field).sort()).toEqual(['kind', 'nonce', 'other', 'txHash'])
+  })
+
+  it('refuses a number that JSON would have rounded', async () => {
+    const { status, body } = await post(
+      `{"txHash":"${valid.txHash}","payload":{"tokenId":123456789012345678901}}`,
+    )
+    expect(status).toBe(400)
+    expect(body['errors']).toMatchObject([{ field: 'payload.tokenId' }])
+  })
+
+  it.each([
+    ['not JSON', '{"txHash":', 'application/json', 400],
+    ['empty', '', 'application/json', 400],
+    ['a list', '[]', 'application/json', 400],
+    ['a string', '"x"', 'application/json', 400],
+    ['poisoned', '{"__proto__":{"x":1}}', 'application/json', 400],
+    ['of another type', 'txHash=1', 'application/x-www-form-urlencoded', 415],
+    ['too large', JSON.stringify({ ...valid, payload: 'x'.repeat(300_000) }), 'application/json', 413],
+    [
+      'nested too deep',
+      `{"txHash":"${valid.txHash}","payload":${'['.repeat(9000)}${']'.repeat(9000)}}`,
+      'application/json',
+      400,
+    ],
+  ])('answers a body that is %s with a problem', async (_title, body, contentType, expected) => {
+    const answer = await post(body, contentType)
+    expect(answer.status).toBe(expected)
+    expect(answer.headers.get('content-type')).toContain('application/problem+json')
+    expect(answer.body).toMatchObject({ type: 'about:blank', status: expected, title: expect.any(String) })
+  })
+})
+
+describe('GET /v1/transactions/:id', () => {
+  it('shows a transaction', async () => {
+    const { body } = await register(api.url, { txHash: randomHash() })
+    expect((await send(`/v1/transactions/${body.id}`)).body).toEqual(body)
+  })
+
+  it('answers 404 for an id that is not there, 400 for one that is none', async () => {
+    expect((await send('/v1/transactions/01a1fcf8-4105-7698-b979-000000000000')).status).toBe(404)
+    const { status, body } = await send('/v1/transactions/12')
+    expect(status).toBe(400)
+    expect(body['errors']).toMatchObject([{ field: 'id' }])
+  })
+})
+
+describe('GET /v1/transactions', () => {
+  it('pages through all rows, the newest first, none twice and none left out while new ones come', async () => {
+    const kind = 'paging'
+    const ids: string[] = []
+    for (let count = 0; count < 7; count++) {
+      ids.unshift((await register(api.url, { txHash: randomHash(), kind })).body.id)
+    }
+    const seen: unknown[] = []
+    let cursor: unknown = null
+    do {
+      const query = `/v1/transactions?kind=${kind}&limit=3${cursor ? `&cursor=${String(cursor)}` : ''}`
+      const { body } = await send(query)
+      seen.push(...(body['transactions'] as { id: string }[]).map(({ id }) => id))
+      cursor = body['nextCursor']
+      await register(api.url, { txHash: randomHash(), kind })
+    } while (cursor)
+    expect(seen).toEqual(ids)
+  })
+
+  it('filters by hash, status and chain', async () => {
+    const txHash = randomHash()
+    const { body } = await register(api.url, { txHash })
+    const found = async (query: string) =>
+      ((await send(`/v1/transactions?${query}`)).body['transactions'] as { id: string }[]).map(({ id }) => id)
+    expect(await found(`txHash=0x${txHash.slice(2).toUpperCase()}`)).toEqual([body.id])
+    expect(await found(`txHash=${txHash}&status=pending&chain=kaia`)).toEqual([body.id])
+    expect(await found(`txHash=${txHash}&status=confirmed`)).toEqual([])
+    expect(await found(`txHash=${txHash}&chain=base`)).toEqual([])
+  })
+
+  it.each(['status=lost', 'limit=0', 'limit=201', 'limit=x', 'txHash=1', 'cursor=abc', 'unknown=1'])(
+    'answers 400 naming the parameter: %s',
+    async (query) => {
+      const { status, body } = await send(`/v1/transactions?${query}`)
+      expect(status).toBe(400)
+      expect(body['errors']).toMatchObject([{ field: query.split('=')[0] }])
+    },
+  )
+})
+
+describe('around the API', () => {
+  it('gives back the X-Request-Id and stores it as the correlation id', async () => {
+    const txHash = randomHash()
+    const response = await fetch(`${api.url}/v1/transactions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-request-id': 'order-42' },
+      body: JSON.stringify({ txHash }),
+    })
+    expect(response.headers.get('x-request-id')).toBe('order-42')
+    expect(await world.db('transaction_history').where({ tx_hash: txHash }).first()).toMatchObject({
+      correlation_id: 'order-42',
+    })
+  })
+
+  it('makes a request id of its own where the given one could not be logged safely', async () => {
+    for (const id of ['x'.repeat(129), 'a b']) {
+      const given = (await send('/healthz', { headers: { 'x-request-id': id } })).headers.get('x-request-id')
+      expect(given).toMatch(/^[0-9a-f-]{36}$/)
+    }
+  })
+
+  it('answers an unknown path with a problem', async () => {
+    const { status, body } = await send('/v2/nothing')
+    expect(status).toBe(404)
+    expect(body['detail']).toContain('GET /v2/nothing')
+  })
+
+  it('is healthy and ready, and says what it looked at', async () => {
+    expect(await send('/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } })
+    expect(await send('/readyz')).toMatchObject({
+      status: 200,
+      body: { checks: { database: 'ok', process: 'ok' } },
+    })
+  })
+
+  it('describes itself: every route of the contract is in openapi.json', async () => {
+    const { body } = await send('/openapi.json')
+    const paths = Object.keys(body['paths'] as object)
+    expect(paths).toEqual(
+      expect.arrayContaining([
+        '/v1/transactions',
+        '/v1/transactions/{id}',
+        '/v1/transactions/{id}/recheck',
+        '/healthz',
+        '/readyz',
+      ]),
+    )
+    const { responses } = (body['paths'] as Record<string, { post: { responses: Record<string, unknown> } }>)[
+      '/v1/transactions'
+    ]?.post ?? { responses: {} }
+    expect(responses['202']).toMatchObject({
+      content: { 'application/json': { schema: { type: 'object' } } },
+    })
+    expect(responses['400']).toMatchObject({ content: { 'application/problem+json': {} } })
+    expect((await fetch(`${api.url}/docs`)).status).toBe(200)
+  })
+
+  it('has metrics', async () => {
+    const text = await (await fetch(`${api.url}/metrics`)).text()
+    for (const name of [
+      'checks_total',
+      'retries_total',
+      'settled_total',
+      'settle_latency_seconds',
+      'handler_failures_total',
+      'sweep_republished_total',
+      'parked_total',
+      'queue_depth',
+      'rpc_calls_total',
+      'rpc_errors_total',
+    ]) {
+      expect(text).toContain(`# HELP confirmd_${name} `)
+    }
+  })
+})

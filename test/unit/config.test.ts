@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, readConfig } from '../../src/config.ts'
+
+function problemsOf(environment: Record<string, string>): readonly string[] {
+  try {
+    readConfig(environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+describe('the configuration', () => {
+  it('has the defaults of the contract', () => {
+    expect(readConfig({})).toMatchObject({
+      databaseUrl: null,
+      amqpUrl: null,
+      rpcUrls: null,
+      chain: 'kaia',
+      chainId: 8217,
+      host: '127.0.0.1',
+      retryDelaysMs: [1000, 2000, 5000],
+      retryLimit: 10,
+      expireAfterMs: 86_400_000,
+      sweepIntervalMs: 5000,
+      sweepGraceMs: 65_000,
+      handlers: null,
+      handlerRetryLimit: 20,
+      workerPrefetch: 200,
+      rpcTimeoutMs: 5000,
+      shutdownTimeoutMs: 25_000,
+      logLevel: 'info',
+      amqpPrefix: 'TX',
+    })
+  })
+
+  it('is frozen', () => {
+    expect(Object.isFrozen(readConfig({}))).toBe(true)
+  })
+
+  it('counts the sweep grace from the longest delay, wherever it stands', () => {
+    expect(readConfig({ RETRY_DELAYS_MS: '9000,100' }).sweepGraceMs).toBe(69_000)
+    expect(readConfig({ SWEEP_GRACE_MS: '7' }).sweepGraceMs).toBe(7)
+  })
+
+  it('reads lists with spaces and takes blank values as not given', () => {
+    const config = readConfig({ RPC_URLS: 'http://a:1, https://b/key', RETRY_LIMIT: ' ', CHAIN: '' })
+    expect(config.rpcUrls).toEqual(['http://a:1', 'https://b/key'])
+    expect(config.retryLimit).toBe(10)
+    expect(config.chain).toBe('kaia')
+  })
+
+  it('reports all problems at once, each naming its variable', () => {
+    const problems = problemsOf({
+      PORT: '70000',
+      RETRY_DELAYS_MS: '1000,,5',
+      RETRY_LIMIT: '-1',
+      LOG_LEVEL: 'loud',
+      DATABASE_URL: 'mysql://x',
+      CHAIN_ID: '1e3',
+    })
+    expect(problems.map((line) => line.split(' ')[0]).sort()).toEqual([
+      'CHAIN_ID',
+      'DATABASE_URL',
+      'LOG_LEVEL',
+      'PORT',
+      'RETRY_DELAYS_MS',
+      'RETRY_LIMIT',
+    ])
+  })
+
+  it('never repeats a URL in a problem: it may hold a password or a key', () => {
+    const problems = problemsOf({
+      DATABASE_URL: 'secret-password',
+      RPC_URLS: 'ftp://secret-key',
+      AMQP_URL: 'secret',
+    })
+    expect(problems).toHaveLength(3)
+    expect(problems.join()).not.toContain('secret')
+  })
+
+  it('in production, needs a database and nodes, and does without RabbitMQ', () => {
+    expect(problemsOf({ NODE_ENV: 'production' })).toEqual([
+      'DATABASE_URL is needed where NODE_ENV is production',
+      'RPC_URLS is needed where NODE_ENV is production',
+    ])
+    expect(
+      problemsOf({ NODE_ENV: 'production', DATABASE_URL: 'postgres://h/d', RPC_URLS: 'http://n' }),
+    ).toEqual([])
+  })
+})

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest'
+import { type Check, encodeCheck, parseCheckMessage } from '../../src/domain/message.ts'
+
+const TX_HASH = `0x${'ab'.repeat(32)}`
+const check: Check = {
+  id: '01a1fcf8-4105-7698-b979-e1c3f217e56c',
+  chain: 'kaia',
+  txHash: TX_HASH,
+  retryCount: 3,
+  correlationId: 'c-1',
+}
+
+const parse = (body: unknown) =>
+  parseCheckMessage(typeof body === 'string' ? body : JSON.stringify(body), 'kaia', 'c-1')
+
+describe('a check message', () => {
+  it('has the form of the contract', () => {
+    expect(JSON.parse(encodeCheck(check))).toEqual({
+      v: 1,
+      id: check.id,
+      chain: 'kaia',
+      txHash: TX_HASH,
+      retry_count: 3,
+    })
+  })
+
+  it('is read as it was written', () => {
+    expect(parse(encodeCheck(check))).toEqual({ kind: 'check', check })
+  })
+
+  it('may have fields that a newer release added', () => {
+    expect(parse({ ...JSON.parse(encodeCheck(check)), later: { x: 1 } })).toEqual({ kind: 'check', check })
+  })
+
+  it('of an unknown version is left to whoever knows it', () => {
+    expect(parse({ v: 2, anything: true })).toEqual({ kind: 'unsupported', version: '2' })
+    expect(parse({ v: '1', id: check.id })).toEqual({ kind: 'unsupported', version: '"1"' })
+  })
+})
+
+describe('a foreign message', () => {
+  it('with only a hash is a registration with the defaults', () => {
+    expect(parse({ txHash: TX_HASH.toUpperCase().replace('0X', '0x') })).toEqual({
+      kind: 'registration',
+      registration: {
+        chain: 'kaia',
+        txHash: TX_HASH,
+        kind: 'default',
+        payload: null,
+        sender: null,
+        nonce: null,
+        correlationId: 'c-1',
+      },
+    })
+  })
+
+  it('carries kind, payload, sender and nonce, and may carry more', () => {
+    const from = `0x${'CD'.repeat(20)}`
+    const message = { v: 1, txHash: TX_HASH, kind: 'mint', payload: { a: [1] }, from, nonce: 7, extra: 1 }
+    expect(parse(message)).toMatchObject({
+      kind: 'registration',
+      registration: { kind: 'mint', payload: { a: [1] }, sender: from.toLowerCase(), nonce: 7 },
+    })
+  })
+})
+
+describe('garbage is unreadable, with the reason', () => {
+  it.each([
+    ['nothing', '', 'not JSON'],
+    ['half of JSON', '{"v":1,', 'not JSON'],
+    ['bytes', '\u0000\u0001\ufffd', 'not JSON'],
+    ['null', 'null', 'not a JSON object'],
+    ['a list', '[]', 'not a JSON object'],
+    ['a number', '12', 'not a JSON object'],
+    ['no id and no hash', {}, 'neither id nor txHash'],
+    ['an id that is no UUID', { id: 'x' }, 'id is not a UUID'],
+    ['an id of another type', { id: 5 }, 'id is not a UUID'],
+    ['a negative retry count', { id: check.id, retry_count: -1 }, 'retry_count'],
+    ['a retry count with a fraction', { id: check.id, retry_count: 1.5 }, 'retry_count'],
+    ['a hash that is none', { txHash: '0x12' }, 'txHash'],
+    ['another chain', { txHash: TX_HASH, chain: 'base' }, 'chain'],
+    ['a nonce that is none', { txHash: TX_HASH, nonce: -4 }, 'nonce'],
+    ['a payload with NUL', { txHash: TX_HASH, payload: 'a\u0000b' }, 'payload'],
+  ])('%s', (_title, body, reason) => {
+    const parsed = parse(body)
+    expect(parsed.kind).toBe('unreadable')
+    expect(parsed.kind === 'unreadable' && parsed.reason).toContain(reason)
+  })
+})
