@@ -42,7 +42,7 @@ export interface RunContext {
 }
 
 const TABLE_QUEUE_POLL_INTERVAL_MS = 200
-const TABLE_QUEUE_LEASE_MS = 60_000
+const TABLE_QUEUE_LEASE_MS = 10_000
 
 /** Starts a role. Every resource is registered with the lifecycle at once, so a failed start leaks none. */
 export async function run(role: Role, context: RunContext): Promise<Running> {
@@ -51,6 +51,7 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
     url: config.databaseUrl,
     poolMax: config.databasePoolMax,
     applicationName: `confirmd ${role}`,
+    onWarning: (reason) => log.warn({ reason }, 'database connection failed'),
   })
   lifecycle.add('database', () => db.destroy())
   if (role === 'start') {

@@ -25,7 +25,7 @@ export interface RoleProcess {
 export async function startRole(
   role: Role,
   environment: Readonly<Record<string, string>>,
-  onLog: (line: LogLine) => void = () => undefined,
+  { workingDirectory }: { workingDirectory?: string } = {},
 ): Promise<RoleProcess> {
   const log: LogLine[] = []
   let rest = ''
@@ -41,7 +41,6 @@ export async function startRole(
       if (!line.startsWith('{')) continue
       const parsed = JSON.parse(line) as LogLine
       log.push(parsed)
-      onLog(parsed)
       if (typeof parsed['url'] === 'string') served(parsed)
     }
   }
@@ -52,6 +51,7 @@ export async function startRole(
     environment: { PORT: '0', ...environment },
     stopSignal: 'SIGTERM',
     onOutput: read,
+    ...(workingDirectory ? { workingDirectory } : {}),
   })
   const line = await Promise.race([serving, failure(started, role)])
   const pid = Number(line['pid'])

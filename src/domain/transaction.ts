@@ -13,9 +13,6 @@ export const TRANSACTION_STATUSES = [
 
 export type TransactionStatus = (typeof TRANSACTION_STATUSES)[number]
 
-/** The states that a final receipt or a replacement leads to; nothing leaves them. */
-export type Verdict = 'confirmed' | 'failed' | 'replaced'
-
 /** The states in which a final receipt is still acted on. */
 export const OPEN_STATUSES = ['pending', 'stalled', 'expired'] as const satisfies TransactionStatus[]
 

@@ -5,13 +5,18 @@ export interface DatabaseOptions {
   readonly poolMax: number
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string
+  /** Told of lost and failed connections; the pool goes on by itself. */
+  readonly onWarning?: (message: string) => void
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 30_000
 
 /** Opens a pool; no connection is made before the first query. End it with `destroy`. */
-export function openDatabase({ url, poolMax, applicationName }: DatabaseOptions): Knex {
+export function openDatabase(options: DatabaseOptions): Knex {
+  const { url, poolMax, applicationName, onWarning = () => undefined } = options
+  // knex would write to standard output, between the lines of the log.
+  const warn = (message: unknown) => onWarning(message instanceof Error ? message.message : String(message))
   return knex({
     client: 'pg',
     connection: {
@@ -25,6 +30,7 @@ export function openDatabase({ url, poolMax, applicationName }: DatabaseOptions)
       keepAlive: true,
     },
     pool: { min: 0, max: poolMax },
+    log: { warn, error: warn, deprecate: warn, debug: warn },
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
   })
 }

@@ -70,3 +70,16 @@ export async function leaseDue(
   )
   return rows.map(toTransaction)
 }
+
+/** Puts off the end of leases that are still worked on. */
+export async function renewLeases(
+  db: Knex,
+  { leaseMs, ids }: { leaseMs: number; ids: readonly string[] },
+): Promise<void> {
+  await db.raw(
+    `UPDATE transaction_history
+        SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
+      WHERE id = ANY(:ids) AND leased_until IS NOT NULL`,
+    { leaseMs, ids: [...ids] },
+  )
+}

@@ -3,14 +3,14 @@ import type { Knex } from 'knex'
 import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { countOpen } from './counts.ts'
-import { leaseDue } from './lease.ts'
+import { leaseDue, renewLeases } from './lease.ts'
 
 export interface TableQueueOptions {
   /** Most checks in hand at once. */
   readonly prefetch: number
   /** Look for due rows this often while there are none. */
   readonly pollIntervalMs: number
-  /** A check not finished by then is handed out again, perhaps in another process. */
+  /** Renewed while a check is in hand; when its process dies or its handler fails, it comes back after this. */
   readonly leaseMs: number
   readonly onError: (error: unknown) => void
 }
@@ -20,8 +20,9 @@ export interface TableQueueOptions {
  * delivery, and what the handler wrote to the row its disposition; nothing else has to be stored.
  */
 export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQueue {
-  const inHand = new Set<Promise<void>>()
+  const inHand = new Map<string, Promise<void>>()
   let stop: AbortController | null = null
+  let renewing: NodeJS.Timeout | undefined
   let loop: Promise<void> = Promise.resolve()
   let wake = new AbortController()
 
@@ -30,7 +31,7 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
       const room = options.prefetch - inHand.size
       const taken = room > 0 ? await take(room) : []
       for (const transaction of taken) start(handler, transaction)
-      if (inHand.size >= options.prefetch) await Promise.race(inHand)
+      if (inHand.size >= options.prefetch) await Promise.race(inHand.values())
       else if (taken.length < room) await idle(signal)
     }
   }
@@ -49,8 +50,13 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
     const check = { id, chain, txHash, retryCount, correlationId }
     const finished: Promise<void> = handler({ message: { kind: 'check', check }, redelivered: false })
       .then(() => undefined, options.onError)
-      .finally(() => inHand.delete(finished))
-    inHand.add(finished)
+      .finally(() => inHand.delete(id))
+    inHand.set(id, finished)
+  }
+
+  async function renew(): Promise<void> {
+    if (inHand.size === 0) return
+    await renewLeases(db, { leaseMs: options.leaseMs, ids: [...inHand.keys()] }).catch(options.onError)
   }
 
   async function idle(signal: AbortSignal): Promise<void> {
@@ -65,12 +71,14 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
     publish: async () => wake.abort(),
     consume: async (handler) => {
       stop = new AbortController()
+      renewing = setInterval(() => void renew(), options.leaseMs / 3)
       loop = run(handler, stop.signal)
     },
     stopConsuming: async () => {
       stop?.abort()
       await loop
-      await Promise.all(inHand)
+      await Promise.all(inHand.values())
+      clearInterval(renewing)
       stop = null
     },
     isConsuming: () => stop !== null && !stop.signal.aborted,
@@ -78,6 +86,6 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
       const { pending, overdue } = await countOpen(db)
       return { due: overdue, waiting: pending - overdue }
     },
-    close: async () => undefined,
+    close: async () => clearInterval(renewing),
   }
 }

@@ -1,0 +1,114 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts'
+import {
+  findRabbitmqServer,
+  type PrivateRabbitmq,
+  startPrivateRabbitmq,
+} from '../../src/dev/private-rabbitmq.ts'
+import { createTemporaryFolder, type TemporaryFolder } from '../../src/dev/temporary-folder.ts'
+import { openDatabase } from '../../src/store/database.ts'
+import { migrate } from '../../src/store/migrations.ts'
+import { describeWithBroker } from '../support/broker.ts'
+import {
+  createWorld,
+  type RunningConfirmd,
+  register,
+  startConfirmd,
+  untilStatus,
+  type World,
+} from '../support/confirmd.ts'
+import { createOrderTables, ORDER_HANDLERS } from '../support/orders.ts'
+import { randomHash, type ScriptedNode, startScriptedNode } from '../support/scripted-node.ts'
+import { until } from '../support/until.ts'
+
+describeWithBroker('a restart of the broker', () => {
+  let folder: TemporaryFolder
+  let rabbitmq: PrivateRabbitmq | null = null
+  let world: World | null = null
+
+  afterEach(async () => {
+    await world?.stopAll()
+    await world?.node.stop()
+    await world?.database.drop()
+    await rabbitmq?.stop()
+    await folder.remove()
+  })
+
+  it('is lived through: recording goes on, checks come back, each write is there once', async () => {
+    folder = await createTemporaryFolder()
+    const serverPath = await findRabbitmqServer()
+    if (!serverPath) throw new Error('this test kills its own broker: install rabbitmq-server')
+    rabbitmq = await startPrivateRabbitmq(serverPath, folder.path)
+    world = await createWorld('table', {
+      AMQP_URL: rabbitmq.url,
+      HANDLERS: ORDER_HANDLERS,
+      RETRY_LIMIT: '200',
+    })
+    await createOrderTables(world.db)
+    const [api, worker] = [await world.start('api'), await world.start('worker')]
+    const before = Array.from({ length: 30 }, randomHash)
+    for (const txHash of before) await register(api.url, { txHash, kind: 'order' })
+    await rabbitmq.kill()
+    await until('the worker knows', async () => (await fetch(`${worker.url}/readyz`)).status === 503)
+    const during = Array.from({ length: 10 }, randomHash)
+    for (const txHash of during) {
+      expect((await register(api.url, { txHash, kind: 'order' })).status).toBe(202)
+    }
+    for (const txHash of [...before, ...during]) world.node.include(txHash)
+    await rabbitmq.restart()
+    for (const txHash of [...before, ...during]) await untilStatus(world.db, txHash, 'confirmed')
+    expect(await world.db('orders')).toHaveLength(40)
+    expect((await fetch(`${worker.url}/readyz`)).status).toBe(200)
+  })
+})
+
+describe('a crash of PostgreSQL', () => {
+  let folder: TemporaryFolder
+  let postgres: EmbeddedPostgres
+  let node: ScriptedNode
+  let confirmd: RunningConfirmd
+
+  beforeAll(async () => {
+    folder = await createTemporaryFolder()
+    postgres = await startEmbeddedPostgres({ folder: folder.path })
+    node = await startScriptedNode()
+    const db = openDatabase({ url: postgres.url, poolMax: 1, applicationName: 'test' })
+    await migrate(db)
+    await createOrderTables(db)
+    await db.destroy()
+    confirmd = await startConfirmd('start', {
+      DATABASE_URL: postgres.url,
+      RPC_URLS: node.url,
+      PORT: '0',
+      RETRY_DELAYS_MS: '100',
+      RETRY_LIMIT: '500',
+      HANDLERS: ORDER_HANDLERS,
+    })
+  })
+  afterAll(async () => {
+    await confirmd.stop()
+    await node.stop()
+    await postgres.stop()
+    await folder.remove()
+  })
+
+  it('is lived through: 503 while it lasts, then everything goes on and each write is there once', async () => {
+    const hashes = Array.from({ length: 20 }, randomHash)
+    for (const txHash of hashes)
+      expect((await register(confirmd.url, { txHash, kind: 'order' })).status).toBe(202)
+    const restarted = postgres.crashAndRestart()
+    const refused = await until('a request is refused', async () => {
+      const answer = await register(confirmd.url, { txHash: randomHash() })
+      return answer.status >= 500 && answer
+    })
+    expect(refused.status).toBe(503)
+    expect(refused.body.detail).toContain('nothing was recorded')
+    for (const txHash of hashes) node.include(txHash)
+    await restarted
+    const db = openDatabase({ url: postgres.url, poolMax: 1, applicationName: 'test' })
+    for (const txHash of hashes) await untilStatus(db, txHash, 'confirmed')
+    expect(await db('orders')).toHaveLength(hashes.length)
+    await db.destroy()
+    expect((await fetch(`${confirmd.url}/readyz`)).status).toBe(200)
+  })
+})
