@@ -11,7 +11,10 @@ const ROLES = ['start', 'api', 'worker', 'migrate']
 
 function tableAfter(heading: string): string[] {
   const section = readme.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
-  return section.split('\n').filter((line) => line.startsWith('|'))
+  return section
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.replace(/ +/g, ' '))
 }
 
 it("the README's configuration table is that of the code", () => {
