@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type KaiaShim, startKaiaShim } from './kaia-shim.ts'
@@ -48,14 +49,15 @@ export async function startDevelopmentChain(options: DevelopmentChainOptions): P
   }
 }
 
+/** The binary that the development dependency brings for this platform, or else an anvil on the PATH. */
 function findAnvil(): string {
-  const platforms: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'darwin', win32: 'win32' }
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch
-  const name = `@foundry-rs/anvil-${platforms[process.platform] ?? process.platform}-${architecture}`
+  const name = `@foundry-rs/anvil-${process.platform}-${architecture}`
   try {
     const base = createRequire(import.meta.url).resolve('@foundry-rs/anvil/package.json')
     const packageFile = createRequire(base).resolve(`${name}/package.json`)
-    return join(packageFile, '..', 'bin', process.platform === 'win32' ? 'anvil.exe' : 'anvil')
+    const brought = join(packageFile, '..', 'bin', process.platform === 'win32' ? 'anvil.exe' : 'anvil')
+    return existsSync(brought) ? brought : 'anvil'
   } catch (error) {
     throw new Error(
       'there is no development chain: install the development dependencies (npm ci), or set RPC_URLS',
