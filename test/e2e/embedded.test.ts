@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createDemoSender } from '../../src/dev/demo-sender.ts'
 import { startRole } from '../../src/dev/role-process.ts'
@@ -12,6 +15,21 @@ beforeAll(async () => {
   folder = await createTemporaryFolder()
 })
 afterAll(() => folder.remove())
+
+/** Runs the README's curl commands as they stand, but for the address. */
+async function runReadmeRequests(url: string): Promise<unknown[]> {
+  const commands = readFileSync('README.md', 'utf8').match(/^curl [^`]+/gm) ?? []
+  expect(commands).toHaveLength(2)
+  const answers: unknown[] = []
+  for (const command of commands) {
+    const { stdout } = await promisify(execFile)('bash', [
+      '-c',
+      command.replaceAll('http://127.0.0.1:8080', url),
+    ])
+    answers.push(JSON.parse(stdout))
+  }
+  return answers
+}
 
 const nothingSet = { DATABASE_URL: '', AMQP_URL: '', RPC_URLS: '' }
 
@@ -46,5 +64,8 @@ it('with nothing installed and nothing set, start serves, says what is embedded,
   expect((await read(second.url)).map(({ status }) => status)).toEqual(['confirmed', 'failed'])
   const again = await fetch(`${second.url}/v1/transactions?limit=5`)
   expect(((await again.json()) as { transactions: object[] }).transactions).toHaveLength(2)
+  const answers = await runReadmeRequests(second.url)
+  expect(answers[0]).toMatchObject({ status: 'pending', kind: 'nft-mint', payload: { orderId: '42' } })
+  expect(answers[1]).toMatchObject({ transactions: [{ kind: 'nft-mint' }] })
   expect(await second.stop()).toBe(0)
 })
