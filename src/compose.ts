@@ -3,6 +3,7 @@ import { openRabbitQueue } from './broker/rabbit-queue.ts'
 import type { Chain } from './chain/chain.ts'
 import type { Config } from './config.ts'
 import type { CheckQueue } from './domain/check-queue.ts'
+import { REPLACEMENT_POLICY } from './domain/replacement.ts'
 import { createConfirm } from './flows/confirm.ts'
 import { createSubmit } from './flows/submit.ts'
 import { sweep } from './flows/sweep.ts'
@@ -94,21 +95,21 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
 }
 
 async function startWorker(
-  { config, log, lifecycle }: RunContext,
+  context: RunContext,
   store: Store,
   queue: CheckQueue,
   metrics: Metrics,
 ): Promise<void> {
+  const { config, log, lifecycle } = context
   const handlers = await loadHandlers(config.handlers)
-  const chain = await openConfiguredChain(config, metrics)
+  const witnesses = Math.min(2, config.rpcUrls?.length ?? 0)
+  const chain = await openConfiguredChain(context, metrics, witnesses)
   lifecycle.add('chain', () => chain.close())
-  const confirm = createConfirm({ store, chain, handlers, policy: config, observer: metrics, log })
+  const policy = { ...config, witnesses, replacement: REPLACEMENT_POLICY }
+  const confirm = createConfirm({ store, chain, handlers, policy, observer: metrics, log })
+  const dependencies = { store, queue, confirm, policy, observer: metrics, log, clock: () => new Date() }
   const sweeping = repeat(
-    (signal) =>
-      sweep(
-        { store, queue, confirm, policy: config, observer: metrics, log, clock: () => new Date() },
-        signal,
-      ),
+    (signal) => sweep(dependencies, signal),
     config.sweepIntervalMs,
     (error) => log.warn({ err: error }, 'sweep failed; the next one tries again'),
   )
@@ -118,13 +119,25 @@ async function startWorker(
 }
 
 /** caver-js is heavy: only a process that asks the chain loads it. */
-async function openConfiguredChain(config: RunnableConfig, metrics: Metrics): Promise<Chain> {
+async function openConfiguredChain(
+  { config, log }: RunContext,
+  metrics: Metrics,
+  witnesses: number,
+): Promise<Chain> {
   const { openChain } = await import('./chain/chain.ts')
   return openChain({
     urls: config.rpcUrls ?? [],
     chainId: config.chainId,
     timeoutMs: config.rpcTimeoutMs,
+    maxInFlight: config.rpcMaxInFlight,
+    maxLagBlocks: config.rpcMaxLagBlocks,
+    maxHeadAgeMs: config.rpcMaxHeadAgeMs,
+    witnesses,
     onCall: metrics.rpcCalled,
+    onChainChecked: (node, problem) => {
+      if (problem) log.error({ node, problem }, 'node not used')
+      else log.info({ node }, 'node is on the right chain again')
+    },
   })
 }
 

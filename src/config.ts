@@ -15,6 +15,9 @@ export interface Config {
   readonly chain: string
   readonly chainId: number
   readonly finalityDepthBlocks: number
+  readonly rpcMaxInFlight: number
+  readonly rpcMaxLagBlocks: number
+  readonly rpcMaxHeadAgeMs: number
   readonly host: string
   /** Null: 8080 where the API is served, otherwise a free one. */
   readonly port: number | null
@@ -92,6 +95,24 @@ const SETTINGS = {
     fallback: '5000',
     meaning: 'limit of one call to a node',
     read: wholeNumber(1, 600_000),
+  }),
+  rpcMaxInFlight: setting({
+    variable: 'RPC_MAX_IN_FLIGHT',
+    fallback: '64',
+    meaning: 'most calls of one process to one node at once',
+    read: wholeNumber(1, 10_000),
+  }),
+  rpcMaxLagBlocks: setting({
+    variable: 'RPC_MAX_LAG_BLOCKS',
+    fallback: '5',
+    meaning: 'a node further behind the best known head is not believed that there is no receipt',
+    read: wholeNumber(0, 1_000_000),
+  }),
+  rpcMaxHeadAgeMs: setting({
+    variable: 'RPC_MAX_HEAD_AGE_MS',
+    fallback: '30000',
+    meaning: 'the same for a node whose newest block is older, whatever the others show',
+    read: wholeNumber(1, MAX_DELAY_MS),
   }),
   chain: setting({
     variable: 'CHAIN',

@@ -1,12 +1,16 @@
 import CaverClass from 'caver-js'
 import type { CaverProvider } from './caver-provider.ts'
 
+/** Answers of a node, quantities in hexadecimal; nothing in them is to be trusted before it is checked. */
+type Answer = Readonly<Record<string, unknown>>
+
 /** The part of caver-js that is used, typed by what it really returns. */
 export interface CaverKlay {
-  getBlockNumber(): Promise<string>
-  getChainId(): Promise<string>
-  getBlockByNumber(blockNumber: number): Promise<{ timestamp: string }>
-  getTransactionReceipt(txHash: string): Promise<Record<string, unknown> | null>
+  getChainId(): Promise<unknown>
+  getHeaderByNumber(blockNumber: number | 'latest'): Promise<Answer | null>
+  getTransactionReceipt(txHash: string): Promise<Answer | null>
+  getTransactionByHash(txHash: string): Promise<Answer | null>
+  getTransactionCount(address: string, blockNumber: number): Promise<unknown>
 }
 
 /** caver-js is CommonJS: its default export is the class, whatever its types say. */

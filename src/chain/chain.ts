@@ -1,25 +1,49 @@
-import type { Observation } from '../domain/finality.ts'
+import type { Observation, Query } from '../domain/finality.ts'
+import { guardTransport, type RpcCall } from './guarded-transport.ts'
+import { createHeadTracker } from './head-tracker.ts'
 import { createChainNode } from './node.ts'
 import { observe } from './observe.ts'
-import { createRpcTransport, type RpcCall } from './rpc-transport.ts'
+import { createRpcTransport } from './rpc-transport.ts'
 
 export interface ChainOptions {
   /** In order of preference. */
   readonly urls: readonly string[]
   readonly chainId: number
   readonly timeoutMs: number
+  /** Most calls to one node at once. */
+  readonly maxInFlight: number
+  readonly maxLagBlocks: number
+  readonly maxHeadAgeMs: number
+  /** Nodes that must agree on a verdict without a receipt. */
+  readonly witnesses: number
   readonly onCall: (call: RpcCall) => void
+  /** Told when a node is found on another chain (the problem), and when it is back on ours (null). */
+  readonly onChainChecked: (node: string, problem: string | null) => void
 }
 
 export interface Chain {
-  observe(txHash: string): Promise<Observation>
+  observe(query: Query): Promise<Observation>
   close(): Promise<void>
 }
 
-export function openChain({ urls, chainId, timeoutMs, onCall }: ChainOptions): Chain {
-  const nodes = urls.map((url) => createChainNode(createRpcTransport({ url, timeoutMs, onCall }), chainId))
+/** An answer holds one receipt, header or transaction; a receipt with very many logs has some MiB. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024
+
+export function openChain(options: ChainOptions): Chain {
+  const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked, witnesses } = options
+  const nodes = urls.map((url) => {
+    const transport = createRpcTransport({ url, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES })
+    return createChainNode(guardTransport(transport, { maxInFlight, onCall }), { chainId, onChainChecked })
+  })
+  const heads = createHeadTracker({
+    maxLagBlocks: options.maxLagBlocks,
+    maxAgeMs: options.maxHeadAgeMs,
+    clock: () => new Date(),
+  })
+  // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
+  for (const node of nodes) node.checkChain().catch(() => undefined)
   return {
-    observe: (txHash) => observe(nodes, txHash),
+    observe: (query) => observe(query, { nodes, heads, witnesses }),
     close: async () => {
       await Promise.all(nodes.map((node) => node.close()))
     },

@@ -1,73 +1,137 @@
-import type { Observation } from '../domain/finality.ts'
+import type { Receipt } from '../domain/receipt.ts'
 import { createKlay } from './caver.ts'
 import { createCaverProvider } from './caver-provider.ts'
+import { readNumber } from './quantity.ts'
 import { toReceipt } from './receipt.ts'
 import { RpcError } from './rpc-error.ts'
 import type { RpcTransport } from './rpc-transport.ts'
 
-/** One node of the chain. */
+export interface Header {
+  readonly number: number
+  readonly hash: string
+  /** The block's time, in ms. */
+  readonly timeMs: number
+}
+
+/** A transaction as a node knows it, in its pool or in a block. */
+export interface KnownTransaction {
+  readonly sender: string
+  readonly nonce: number
+  readonly blockNumber: number | null
+}
+
+/** One node of the chain. Everything rejects with RpcError if it can't be had. */
 export interface ChainNode {
   readonly name: string
-  /** Head, then receipt; throws RpcError if either can't be had or the node is on another chain. */
-  look(txHash: string): Promise<Observation>
+  /** Rejects if the node is on another chain; asks it again from time to time. */
+  checkChain(): Promise<void>
+  readHead(): Promise<Header>
+  /** The hash of the canonical block at a height; null if the node has no such block. */
+  readBlockHash(blockNumber: number): Promise<string | null>
+  readReceipt(txHash: string): Promise<Receipt | null>
+  readTransaction(txHash: string): Promise<KnownTransaction | null>
+  /** How many transactions of the sender were included up to that block: its next nonce. */
+  readNonce(sender: string, blockNumber: number): Promise<number>
   close(): Promise<void>
 }
 
-export function createChainNode(transport: RpcTransport, expectedChainId: number): ChainNode {
+export interface ChainNodeOptions {
+  readonly chainId: number
+  /** Told when the node is found on another chain, and when it is back on ours. */
+  readonly onChainChecked: (node: string, problem: string | null) => void
+}
+
+const CHAIN_CHECK_INTERVAL_MS = 60_000
+
+export function createChainNode(transport: RpcTransport, options: ChainNodeOptions): ChainNode {
   const klay = createKlay(createCaverProvider(transport))
   const node = transport.node
+  let checkedAtMs = Number.NEGATIVE_INFINITY
+  let wrongChain: string | null = null
 
-  async function call<T>(method: string, ask: () => Promise<T>): Promise<T> {
+  /** Asks, and reads the answer; whatever goes wrong in either becomes an RpcError. */
+  async function call<A, T>(method: string, ask: () => Promise<A>, read: (answer: A) => T): Promise<T> {
+    let answer: A
     try {
-      return await ask()
+      answer = await ask()
     } catch (error) {
       if (error instanceof RpcError) throw error
-      throw new RpcError(
-        'rpc-error',
-        node,
-        method,
-        error instanceof Error ? error.message : String(error),
-        error,
-      )
+      throw new RpcError('rpc-error', { node, method }, (error as Error).message, { cause: error })
+    }
+    try {
+      return read(answer)
+    } catch (error) {
+      throw new RpcError('malformed', { node, method }, (error as Error).message, { cause: error })
     }
   }
 
-  function hexNumber(method: string, answer: unknown): number {
-    const number = typeof answer === 'string' && answer.startsWith('0x') ? Number(answer) : Number.NaN
-    if (Number.isSafeInteger(number)) return number
-    throw new RpcError('malformed', node, method, `answered ${JSON.stringify(answer)} instead of a number`)
-  }
-
-  let chainChecked = false
   async function checkChain(): Promise<void> {
-    if (chainChecked) return
     const method = 'klay_chainID'
-    const chainId = hexNumber(method, await call(method, () => klay.getChainId()))
-    if (chainId !== expectedChainId) {
-      const detail = `it is on chain ${chainId}, not ${expectedChainId}; check RPC_URLS and CHAIN_ID`
-      throw new RpcError('wrong-chain', node, method, detail)
+    if (Date.now() - checkedAtMs > CHAIN_CHECK_INTERVAL_MS) {
+      const chainId = await call(method, klay.getChainId, (answer) => readNumber(answer, 'chain id'))
+      checkedAtMs = Date.now()
+      const problem =
+        chainId === options.chainId
+          ? null
+          : `it is on chain ${chainId}, not ${options.chainId}; check RPC_URLS and CHAIN_ID`
+      if (problem !== wrongChain) options.onChainChecked(node, problem)
+      wrongChain = problem
     }
-    chainChecked = true
+    if (wrongChain !== null) throw new RpcError('wrong-chain', { node, method }, wrongChain)
   }
 
+  const header = 'klay_getHeaderByNumber'
   return {
     name: node,
-    // The head is read first: if the two answers are not of one moment, the head errs towards waiting.
-    look: async (txHash) => {
-      await checkChain()
-      const headNumber = hexNumber(
-        'klay_blockNumber',
-        await call('klay_blockNumber', () => klay.getBlockNumber()),
-      )
-      const method = 'klay_getTransactionReceipt'
-      const answer = await call(method, () => klay.getTransactionReceipt(txHash))
-      if (answer === null) return { kind: 'absent', node, headNumber }
-      try {
-        return { kind: 'receipt', node, headNumber, receipt: toReceipt(answer, txHash) }
-      } catch (error) {
-        throw new RpcError('malformed', node, method, (error as Error).message, error)
-      }
-    },
-    close: () => transport.close(),
+    checkChain,
+    readHead: () =>
+      call(
+        header,
+        () => klay.getHeaderByNumber('latest'),
+        (answer) => toHeader(answer ?? {}),
+      ),
+    readBlockHash: (blockNumber) =>
+      call(
+        header,
+        () => klay.getHeaderByNumber(blockNumber),
+        (answer) => answer && toHeader(answer).hash,
+      ),
+    readReceipt: (txHash) =>
+      call(
+        'klay_getTransactionReceipt',
+        () => klay.getTransactionReceipt(txHash),
+        (answer) => answer && toReceipt(answer, txHash),
+      ),
+    readTransaction: (txHash) =>
+      call(
+        'klay_getTransactionByHash',
+        () => klay.getTransactionByHash(txHash),
+        (answer) => answer && toKnownTransaction(answer),
+      ),
+    readNonce: (sender, blockNumber) =>
+      call(
+        'klay_getTransactionCount',
+        () => klay.getTransactionCount(sender, blockNumber),
+        (answer) => readNumber(answer, 'nonce'),
+      ),
+    close: transport.close,
+  }
+}
+
+function toHeader(answer: Readonly<Record<string, unknown>>): Header {
+  return {
+    number: readNumber(answer['number'], 'block number'),
+    hash: String(answer['hash']).toLowerCase(),
+    timeMs: readNumber(answer['timestamp'], 'timestamp') * 1000,
+  }
+}
+
+function toKnownTransaction(answer: Readonly<Record<string, unknown>>): KnownTransaction {
+  const blockNumber = answer['blockNumber']
+  return {
+    sender: String(answer['from']).toLowerCase(),
+    nonce: readNumber(answer['nonce'], 'nonce'),
+    blockNumber:
+      blockNumber === null || blockNumber === undefined ? null : readNumber(blockNumber, 'blockNumber'),
   }
 }

@@ -1,18 +1,124 @@
-import type { Observation } from '../domain/finality.ts'
-import type { ChainNode } from './node.ts'
+import type { Observation, Query, SeenTransaction } from '../domain/finality.ts'
+import type { NonceSighting } from '../domain/replacement.ts'
+import type { HeadTracker } from './head-tracker.ts'
+import type { ChainNode, Header } from './node.ts'
+import { RpcError } from './rpc-error.ts'
+
+export interface ObserveOptions {
+  /** In order of preference. */
+  readonly nodes: readonly ChainNode[]
+  readonly heads: HeadTracker
+  /** Fresh nodes that a thorough look asks before it calls a transaction absent. */
+  readonly witnesses: number
+}
+
+/** What one fresh node without a receipt said. */
+interface Absence {
+  readonly node: string
+  readonly headNumber: number
+  readonly inPool: boolean
+  readonly seen: SeenTransaction | null
+  readonly sighting: NonceSighting | null
+}
 
 /**
- * Looks at the first node that answers, in the order of preference. Head and receipt are of one node.
- * If none answers, the observation is `unavailable`, with what each of them said.
+ * Looks at the nodes in their order until one has a receipt, or enough fresh ones have none. Head and receipt
+ * are always of one node. If that can't be had, the observation is `unavailable`, with what each node said.
  */
-export async function observe(nodes: readonly ChainNode[], txHash: string): Promise<Observation> {
+export async function observe(
+  query: Query,
+  { nodes, heads, witnesses }: ObserveOptions,
+): Promise<Observation> {
+  const needed = query.thorough ? witnesses : 1
+  const absences: Absence[] = []
   const errors: string[] = []
   for (const node of nodes) {
     try {
-      return await node.look(txHash)
+      await node.checkChain()
+      const head = await node.readHead()
+      heads.saw(node.name, head)
+      const receipt = await node.readReceipt(query.txHash)
+      if (receipt) {
+        await checkCanonical(node, receipt)
+        return { kind: 'receipt', node: node.name, headNumber: head.number, receipt }
+      }
+      const staleness = heads.staleness(head)
+      if (staleness) {
+        const call = { node: node.name, method: 'klay_getHeaderByNumber' }
+        throw new RpcError('stale', call, `${staleness}, so that it has no receipt says nothing`)
+      }
+      absences.push(await askFurther(node, head, query))
+      if (absences.length >= needed) return toAbsent(absences, witnesses)
     } catch (error) {
-      errors.push((error as Error).message)
+      if (!(error instanceof RpcError)) throw error
+      errors.push(error.message)
     }
   }
-  return { kind: 'unavailable', error: errors.join('; ') }
+  // An ordinary look at one fresh node stands; a thorough one that lacks witnesses still found it absent.
+  return absences.length > 0
+    ? toAbsent(absences, witnesses)
+    : { kind: 'unavailable', error: errors.join('; ') }
+}
+
+/** A receipt counts only if its block is the canonical one at that height, at the node that gave it. */
+async function checkCanonical(
+  node: ChainNode,
+  { blockNumber, blockHash }: { blockNumber: number; blockHash: string },
+): Promise<void> {
+  const canonical = await node.readBlockHash(blockNumber)
+  if (canonical === blockHash) return
+  const call = { node: node.name, method: 'klay_getTransactionReceipt' }
+  const actual = canonical === null ? 'it has no block' : `its block is ${canonical}`
+  throw new RpcError(
+    'not-canonical',
+    call,
+    `the receipt is of block ${blockHash}, but ${actual} at height ${blockNumber}`,
+  )
+}
+
+/** What a node without a receipt knows of the transaction, and of its sender's nonce. */
+async function askFurther(node: ChainNode, head: Header, query: Query): Promise<Absence> {
+  const absence = { node: node.name, headNumber: head.number, sighting: null }
+  if (query.known === null || query.thorough) {
+    const found = await node.readTransaction(query.txHash)
+    if (found) {
+      const seen = { sender: found.sender, nonce: found.nonce }
+      return { ...absence, inPool: true, seen }
+    }
+  }
+  if (query.known === null || !query.thorough) return { ...absence, inPool: false, seen: null }
+  const sighting = await sightNonce(node, head, query.txHash, query.known)
+  return { ...absence, inPool: false, seen: null, sighting }
+}
+
+/**
+ * Whether the sender's nonce is used up at this head. The nonce is read at a block of known height, and
+ * afterwards receipt and transaction are looked for again, at a head at least as new: behind a load balancer each
+ * answer may come from another machine.
+ */
+async function sightNonce(
+  node: ChainNode,
+  head: Header,
+  txHash: string,
+  known: SeenTransaction,
+): Promise<NonceSighting | null> {
+  const nonce = await node.readNonce(known.sender, head.number)
+  if (nonce <= known.nonce) return null
+  const headAfter = await node.readHead()
+  if (headAfter.number < head.number) return null
+  if ((await node.readReceipt(txHash)) || (await node.readTransaction(txHash))) return null
+  return { node: node.name, headNumber: headAfter.number, nonce, at: new Date().toISOString() }
+}
+
+function toAbsent(absences: readonly Absence[], witnesses: number): Observation {
+  const sightings = absences.flatMap(({ sighting }) => sighting ?? [])
+  const agreed = sightings.length === absences.length && sightings.length >= witnesses
+  return {
+    kind: 'absent',
+    nodes: absences.map(({ node }) => node),
+    headNumber: Math.min(...absences.map(({ headNumber }) => headNumber)),
+    inPool: absences.some(({ inPool }) => inPool),
+    seen: absences.find(({ seen }) => seen)?.seen ?? null,
+    replacement: agreed ? sightings : [],
+  }
 }

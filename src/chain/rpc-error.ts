@@ -1,5 +1,19 @@
 /** How a call to a node failed. None of these says anything about a transaction. */
-export type RpcErrorCode = 'timeout' | 'network' | 'http-status' | 'malformed' | 'rpc-error' | 'wrong-chain'
+export type RpcErrorCode =
+  | 'timeout'
+  | 'network'
+  | 'http-status'
+  | 'rate-limited'
+  | 'too-large'
+  | 'malformed'
+  | 'rpc-error'
+  | 'wrong-chain'
+  | 'stale'
+  | 'not-canonical'
+  /** Not asked: too many calls wait already. */
+  | 'busy'
+  /** Not asked: the node failed again and again a moment ago. */
+  | 'resting'
 
 /** A call to a node that brought no result. The message names the node without its path, which may hold a key. */
 export class RpcError extends Error {
@@ -7,10 +21,18 @@ export class RpcError extends Error {
   readonly code: RpcErrorCode
   readonly node: string
   readonly method: string
-  constructor(code: RpcErrorCode, node: string, method: string, detail: string, cause?: unknown) {
+  /** How long the node asked to be left alone, in ms; null if it did not say. */
+  readonly retryAfterMs: number | null
+  constructor(
+    code: RpcErrorCode,
+    { node, method }: { node: string; method: string },
+    detail: string,
+    { cause, retryAfterMs = null }: { cause?: unknown; retryAfterMs?: number | null } = {},
+  ) {
     super(`${method} at node ${node} failed: ${detail}`, { cause })
     this.code = code
     this.node = node
     this.method = method
+    this.retryAfterMs = retryAfterMs
   }
 }

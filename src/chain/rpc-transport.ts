@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici'
+import { Agent, type Dispatcher, request } from 'undici'
 import { RpcError } from './rpc-error.ts'
 
 export interface JsonRpcRequest {
@@ -8,104 +8,122 @@ export interface JsonRpcRequest {
   readonly params: readonly unknown[]
 }
 
+export type JsonRpcPayload = JsonRpcRequest | readonly JsonRpcRequest[]
+
 export interface RpcTransportOptions {
   readonly url: string
   /** Limit of one call, from the first byte sent to the last one read. */
   readonly timeoutMs: number
-  readonly onCall: (call: RpcCall) => void
-}
-
-/** One finished call, for metrics. */
-export interface RpcCall {
-  readonly node: string
-  readonly method: string
-  readonly error: RpcError | null
+  readonly maxAnswerBytes: number
 }
 
 export interface RpcTransport {
-  /** The node's host and port. */
+  /** The node's host and port; what else its URL holds may be a secret. */
   readonly node: string
   /** Posts one request or a batch; resolves with the parsed body, rejects with RpcError. */
-  send(payload: JsonRpcRequest | readonly JsonRpcRequest[]): Promise<unknown>
+  send(payload: JsonRpcPayload): Promise<unknown>
   close(): Promise<void>
 }
 
-/** JSON-RPC over HTTP, with a time limit on each call and the HTTP status honoured. */
-export function createRpcTransport({ url, timeoutMs, onCall }: RpcTransportOptions): RpcTransport {
+/** What a Retry-After may ask for at most. */
+const MAX_RETRY_AFTER_MS = 300_000
+
+/** JSON-RPC over HTTP: a limit on the time and size of each call, and the HTTP status honoured. */
+export function createRpcTransport({ url, timeoutMs, maxAnswerBytes }: RpcTransportOptions): RpcTransport {
   const { target, authorization } = splitCredentials(url)
   const node = target.host
   const agent = new Agent({ connect: { timeout: timeoutMs } })
 
-  async function post(payload: JsonRpcRequest | readonly JsonRpcRequest[], method: string): Promise<unknown> {
-    let statusCode: number
-    let text: string
+  async function send(payload: JsonRpcPayload): Promise<unknown> {
+    const call = { node, method: methodOf(payload) }
+    const { statusCode, headers, text } = await post(payload, call)
+    if (statusCode === 429 || statusCode === 503) {
+      const retryAfterMs = readRetryAfter(headers['retry-after'])
+      throw new RpcError('rate-limited', call, `HTTP status ${statusCode}`, { retryAfterMs })
+    }
+    if (statusCode !== 200) throw new RpcError('http-status', call, `HTTP status ${statusCode}`)
+    const answer = parse(text, call)
+    if (isErrorAnswer(answer)) {
+      throw new RpcError(
+        'rpc-error',
+        call,
+        `${String(answer.error.message)} (code ${String(answer.error.code)})`,
+      )
+    }
+    return answer
+  }
+
+  async function post(payload: JsonRpcPayload, call: { node: string; method: string }) {
     try {
-      const response = await request(target, {
+      const { statusCode, headers, body } = await request(target, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...authorization },
         body: JSON.stringify(payload),
         signal: AbortSignal.timeout(timeoutMs),
         dispatcher: agent,
       })
-      statusCode = response.statusCode
-      text = await response.body.text()
+      return { statusCode, headers, text: await readLimited(body, call) }
     } catch (error) {
-      throw callError(error, node, method, timeoutMs)
+      throw error instanceof RpcError ? error : callError(error, call)
     }
-    if (statusCode !== 200) throw new RpcError('http-status', node, method, `HTTP status ${statusCode}`)
-    const answer = parse(text, node, method)
-    if (isErrorAnswer(answer)) {
-      throw new RpcError('rpc-error', node, method, `${answer.error.message} (code ${answer.error.code})`)
-    }
-    return answer
   }
 
-  return {
-    node,
-    send: async (payload) => {
-      const method = methodOf(payload)
-      try {
-        const answer = await post(payload, method)
-        onCall({ node, method, error: null })
-        return answer
-      } catch (error) {
-        onCall({ node, method, error: error as RpcError })
-        throw error
+  async function readLimited(
+    body: Dispatcher.ResponseData['body'],
+    call: { node: string; method: string },
+  ): Promise<string> {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of body) {
+      bytes += (chunk as Buffer).length
+      // Leaving the loop early destroys the body, and with it the connection.
+      if (bytes > maxAnswerBytes) {
+        throw new RpcError('too-large', call, `the answer is larger than ${maxAnswerBytes} bytes`)
       }
-    },
-    close: () => agent.close(),
+      chunks.push(chunk as Buffer)
+    }
+    return Buffer.concat(chunks).toString('utf8')
   }
+
+  function callError(error: unknown, call: { node: string; method: string }): RpcError {
+    if (error instanceof Error && error.name === 'TimeoutError') {
+      return new RpcError('timeout', call, `no answer within ${timeoutMs} ms`, { cause: error })
+    }
+    const reason =
+      error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)
+    return new RpcError('network', call, reason, { cause: error })
+  }
+
+  return { node, send, close: () => agent.destroy() }
 }
 
-function parse(text: string, node: string, method: string): unknown {
+/** The method of a payload; of a batch, that of its first request. */
+export function methodOf(payload: JsonRpcPayload): string {
+  const first = Array.isArray(payload)
+    ? (payload as readonly JsonRpcRequest[])[0]
+    : (payload as JsonRpcRequest)
+  return first?.method ?? 'batch'
+}
+
+/** Seconds or a date, as RFC 9110 has it; in ms. */
+function readRetryAfter(value: string | string[] | undefined): number | null {
+  if (typeof value !== 'string') return null
+  const afterMs = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  return Number.isFinite(afterMs) ? Math.min(Math.max(afterMs, 0), MAX_RETRY_AFTER_MS) : null
+}
+
+function parse(text: string, call: { node: string; method: string }): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new RpcError('malformed', node, method, 'the answer is not JSON', error)
+    throw new RpcError('malformed', call, 'the answer is not JSON', { cause: error })
   }
 }
 
 function isErrorAnswer(answer: unknown): answer is { error: { code?: unknown; message?: unknown } } {
-  return (
-    typeof answer === 'object' &&
-    answer !== null &&
-    typeof (answer as { error?: unknown }).error === 'object' &&
-    (answer as { error?: unknown }).error !== null
-  )
-}
-
-function methodOf(payload: JsonRpcRequest | readonly JsonRpcRequest[]): string {
-  if (!Array.isArray(payload)) return (payload as JsonRpcRequest).method
-  return (payload as readonly JsonRpcRequest[])[0]?.method ?? 'batch'
-}
-
-function callError(error: unknown, node: string, method: string, timeoutMs: number): RpcError {
-  if (error instanceof Error && error.name === 'TimeoutError') {
-    return new RpcError('timeout', node, method, `no answer within ${timeoutMs} ms`, error)
-  }
-  const reason =
-    error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)
-  return new RpcError('network', node, method, reason, error)
+  if (typeof answer !== 'object' || answer === null) return false
+  const { error } = answer as { error?: unknown }
+  return typeof error === 'object' && error !== null
 }
 
 function splitCredentials(url: string): { target: URL; authorization: Record<string, string> } {

@@ -1,5 +1,6 @@
 import { createKlay } from '../chain/caver.ts'
 import { createCaverProvider } from '../chain/caver-provider.ts'
+import { readNumber } from '../chain/quantity.ts'
 import { createRpcTransport } from '../chain/rpc-transport.ts'
 import type { TransactionStatus } from '../domain/transaction.ts'
 
@@ -47,13 +48,13 @@ const COLUMNS = ['hash', 'verdict', 'reason', 'retries', 'block to commit', 'ord
 
 /** The table of the demo; the time from block to commit counts from the block's timestamp, in whole seconds. */
 export async function renderRows(rows: readonly DemoRow[], rpcUrl: string): Promise<string> {
-  const transport = createRpcTransport({ url: rpcUrl, timeoutMs: 5_000, onCall: () => undefined })
+  const transport = createRpcTransport({ url: rpcUrl, timeoutMs: 5_000, maxAnswerBytes: 1_000_000 })
   const klay = createKlay(createCaverProvider(transport))
   const minedAtMs = new Map<string, number>()
   for (const { block_number: block } of rows) {
     if (block === null || minedAtMs.has(block)) continue
-    const header = await klay.getBlockByNumber(Number(block))
-    minedAtMs.set(block, Number(header.timestamp) * 1000)
+    const header = await klay.getHeaderByNumber(Number(block))
+    minedAtMs.set(block, readNumber(header?.['timestamp'], 'timestamp') * 1000)
   }
   await transport.close()
   const cells = rows.map((row) => [

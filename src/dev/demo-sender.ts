@@ -45,7 +45,7 @@ interface SigningCaver {
 }
 
 export async function createDemoSender(rpcUrl: string, chainId: number): Promise<DemoSender> {
-  const transport = createRpcTransport({ url: rpcUrl, timeoutMs: 10_000, onCall: () => undefined })
+  const transport = createRpcTransport({ url: rpcUrl, timeoutMs: 10_000, maxAnswerBytes: 1_000_000 })
   const Caver = CaverClass as unknown as new (provider: object) => SigningCaver
   const caver = new Caver(createCaverProvider(transport))
   const keyring = caver.wallet.keyring.createFromPrivateKey(DEVELOPMENT_KEY)

@@ -16,7 +16,10 @@ interface Call {
 }
 
 /** Kaia's methods whose Ethereum names differ by more than the prefix. */
-const RENAMED: Readonly<Record<string, string>> = { chainID: 'chainId' }
+const RENAMED: Readonly<Record<string, string>> = {
+  chainID: 'chainId',
+  getHeaderByNumber: 'getBlockByNumber',
+}
 
 /** Starts a shim on a free loopback port; `klay_*` and `kaia_*` become `eth_*`, receipts get a `txError`. */
 export async function startKaiaShim(nodeUrl: string): Promise<KaiaShim> {
@@ -31,7 +34,8 @@ export async function startKaiaShim(nodeUrl: string): Promise<KaiaShim> {
 
   async function answer(call: Call): Promise<unknown> {
     const method = ethereumMethod(call.method)
-    const response = (await forward({ ...call, method })) as { result?: unknown }
+    const params = method === 'eth_getBlockByNumber' ? [call.params?.[0], false] : call.params
+    const response = (await forward({ ...call, method, params })) as { result?: unknown }
     if (method === 'eth_getTransactionReceipt' && isFailedReceipt(response.result)) {
       return { ...response, result: { ...response.result, txError: await txErrorOf(response.result) } }
     }

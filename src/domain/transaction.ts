@@ -1,5 +1,7 @@
+import type { SeenTransaction } from './finality.ts'
 import type { Json } from './json.ts'
 import type { Registration } from './registration.ts'
+import type { ReplacementLook } from './replacement.ts'
 
 /** The states of `transaction_history.status`; what each leads to is in the README. */
 export const TRANSACTION_STATUSES = [
@@ -52,6 +54,10 @@ export interface Transaction extends Registration {
   readonly parkedAt: Date | null
   readonly stalledAt: Date | null
   readonly lastError: string | null
+  /** Sender and nonce as the chain showed them. */
+  readonly seen: SeenTransaction | null
+  /** Looks that found the nonce used up by another transaction. */
+  readonly evidence: readonly ReplacementLook[]
   readonly failure: Failure | null
   readonly inclusion: Inclusion | null
   readonly receipt: Json

@@ -1,5 +1,5 @@
 import type { Delivery, Disposition } from '../domain/check-queue.ts'
-import { type Decision, decide, type FinalityPolicy } from '../domain/finality.ts'
+import { type Decision, decide, type FinalityPolicy, queryFor } from '../domain/finality.ts'
 import { BusinessWriteError, type Handler } from '../domain/handler.ts'
 import type { Check } from '../domain/message.ts'
 import type { Receipt } from '../domain/receipt.ts'
@@ -73,20 +73,26 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
   }
 
   async function look(transaction: Transaction, now: Date): Promise<Disposition> {
-    const observation = await chain.observe(transaction.txHash)
+    const observation = await chain.observe(queryFor(transaction))
     const decision = decide(observation, policy, transaction, now)
     observer.checked(decision.kind)
     switch (decision.kind) {
       case 'settle':
         return settle(transaction, decision)
+      case 'replace': {
+        const replaced = await store.settleReplaced(transaction.id, decision.evidence)
+        if (!replaced) return ACK
+        observer.settled(replaced)
+        const fields = { ...traceFields(replaced), evidence: decision.evidence }
+        log.warn(fields, 'transaction replaced: another one with its sender and nonce is final')
+        return ACK
+      }
       case 'wait':
         return wait(transaction, decision)
       case 'stall': {
         const { retryCount } = transaction
-        const stalled = await store.stall(transaction.id, {
-          retryCount,
-          nextCheckInMs: decision.nextCheckInMs,
-        })
+        const { nextCheckInMs, notes } = decision
+        const stalled = await store.stall(transaction.id, { retryCount, nextCheckInMs, notes })
         if (!stalled) return ACK
         observer.stalled()
         const fields = { ...traceFields(stalled), retryCount, reason: decision.reason }
@@ -158,7 +164,11 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     const fields = { ...traceFields(transaction), err: error, handlerAttempts: attempts }
     if (transaction.status !== 'pending') {
       const nextCheckInMs = policy.stalledCheckIntervalMs
-      await store.recordLook(transaction.id, { nextCheckInMs, error: error.message })
+      await store.recordLook(transaction.id, {
+        nextCheckInMs,
+        error: error.message,
+        notes: { seen: null, evidence: null },
+      })
       log.error({ ...fields, delayMs: nextCheckInMs }, 'business write failed; verdict and write rolled back')
       return ACK
     }

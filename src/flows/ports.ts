@@ -1,6 +1,7 @@
-import type { Decision, Observation } from '../domain/finality.ts'
+import type { Decision, Notes, Observation, Query } from '../domain/finality.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Registration } from '../domain/registration.ts'
+import type { ReplacementLook } from '../domain/replacement.ts'
 import type { Failure, Transaction } from '../domain/transaction.ts'
 
 /** What the flows need of the store, the chain and the log; adapters fit these by shape. */
@@ -16,7 +17,11 @@ export interface Settler<Trx> {
     verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null },
     businessWrite: (trx: Trx, settled: Transaction) => Promise<void>,
   ): Promise<Transaction | null>
-  stall(id: string, step: { retryCount: number; nextCheckInMs: number }): Promise<Transaction | null>
+  settleReplaced(id: string, evidence: readonly ReplacementLook[]): Promise<Transaction | null>
+  stall(
+    id: string,
+    step: { retryCount: number; nextCheckInMs: number; notes: Notes },
+  ): Promise<Transaction | null>
   expire(id: string): Promise<Transaction | null>
   recordWait(
     id: string,
@@ -26,17 +31,21 @@ export interface Settler<Trx> {
       consecutiveErrors: number
       delayMs: number
       error: string | null
+      notes: Notes
     },
   ): Promise<boolean>
   recordHandlerFailure(
     id: string,
     failure: { expectedAttempts: number; error: string; delayMs: number; park: boolean },
   ): Promise<boolean>
-  recordLook(id: string, look: { nextCheckInMs: number | null; error: string | null }): Promise<void>
+  recordLook(
+    id: string,
+    look: { nextCheckInMs: number | null; error: string | null; notes: Notes },
+  ): Promise<void>
 }
 
 export interface ChainReader {
-  observe(txHash: string): Promise<Observation>
+  observe(query: Query): Promise<Observation>
 }
 
 export interface Log {

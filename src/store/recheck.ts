@@ -19,7 +19,8 @@ export async function reopen(db: Knex, id: string): Promise<Transaction | null> 
       next_check_at: db.fn.now(),
       leased_until: null,
       parked_at: null,
-      stalled_at: null,
+      stalled_at: db.raw(`CASE status WHEN 'stalled' THEN NULL ELSE stalled_at END`),
+      evidence: null,
       updated_at: db.fn.now(),
     })
     .returning('*')

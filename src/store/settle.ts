@@ -1,9 +1,12 @@
 import type { Knex } from 'knex'
 import { v7 as uuidv7 } from 'uuid'
 import { type AnnouncedStatus, type OutcomeEvent, outcomeEvent } from '../domain/event.ts'
+import type { Notes } from '../domain/finality.ts'
 import type { Receipt } from '../domain/receipt.ts'
+import type { ReplacementLook } from '../domain/replacement.ts'
 import type { Failure, Transaction, TransactionStatus } from '../domain/transaction.ts'
 import { OPEN_STATUSES } from '../domain/transaction.ts'
+import { noteColumns } from './notes.ts'
 import { type TransactionRow, toTransaction } from './transaction-row.ts'
 
 export interface FinalReceipt {
@@ -66,14 +69,30 @@ async function withinSavepoint(
   await working
 }
 
+/** Commits that another transaction took the nonce, with the evidence and the event. Null if the row moved on. */
+export async function settleReplaced(
+  db: Knex,
+  id: string,
+  evidence: readonly ReplacementLook[],
+): Promise<Transaction | null> {
+  return announceStep(db, id, ['pending', 'stalled'], 'replaced', {
+    fence: {},
+    evidence: JSON.stringify(evidence),
+    next_check_at: null,
+    parked_at: null,
+    settled_at: db.raw('clock_timestamp()'),
+  })
+}
+
 /** pending → stalled, with its event. Null if the row has moved on since `retryCount`. */
 export async function stall(
   db: Knex,
   id: string,
-  { retryCount, nextCheckInMs }: { retryCount: number; nextCheckInMs: number },
+  { retryCount, nextCheckInMs, notes }: { retryCount: number; nextCheckInMs: number; notes: Notes },
 ): Promise<Transaction | null> {
   return announceStep(db, id, ['pending'], 'stalled', {
     fence: { retry_count: retryCount },
+    ...noteColumns(notes),
     stalled_at: db.raw('clock_timestamp()'),
     next_check_at: inMs(db, nextCheckInMs),
   })

@@ -5,7 +5,7 @@ import { leaseOverdue, leaseWatched } from './lease.ts'
 import { list, load } from './read.ts'
 import { reopen } from './recheck.ts'
 import { record } from './record.ts'
-import { expire, settle, stall } from './settle.ts'
+import { expire, settle, settleReplaced, stall } from './settle.ts'
 import { recordHandlerFailure, recordLook, recordWait } from './wait.ts'
 
 type WithoutDb<F> = F extends (db: Knex, ...args: infer A) => infer R ? (...args: A) => R : never
@@ -19,6 +19,7 @@ export function createStore(db: Knex) {
     load: bind(load),
     list: bind(list),
     settle: bind(settle),
+    settleReplaced: bind(settleReplaced),
     stall: bind(stall),
     expire: bind(expire),
     recordWait: bind(recordWait),

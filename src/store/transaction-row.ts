@@ -1,4 +1,5 @@
 import type { Json } from '../domain/json.ts'
+import type { ReplacementLook } from '../domain/replacement.ts'
 import type { Inclusion, Transaction, TransactionStatus } from '../domain/transaction.ts'
 
 /** A row as `pg` gives it: bigint and numeric come as strings. */
@@ -17,6 +18,9 @@ export interface TransactionRow {
   parked_at: Date | null
   stalled_at: Date | null
   last_error: string | null
+  seen_sender: string | null
+  seen_nonce: string | null
+  evidence: ReplacementLook[] | null
   failure_code: string | null
   failure_name: string | null
   block_number: string | null
@@ -48,6 +52,11 @@ export function toTransaction(row: TransactionRow): Transaction {
     parkedAt: row.parked_at,
     stalledAt: row.stalled_at,
     lastError: row.last_error,
+    seen:
+      row.seen_sender === null || row.seen_nonce === null
+        ? null
+        : { sender: row.seen_sender, nonce: Number(row.seen_nonce) },
+    evidence: row.evidence ?? [],
     failure: row.failure_name === null ? null : { code: row.failure_code, name: row.failure_name },
     inclusion: toInclusion(row),
     receipt: row.receipt,

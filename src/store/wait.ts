@@ -1,4 +1,6 @@
 import type { Knex } from 'knex'
+import type { Notes } from '../domain/finality.ts'
+import { noteColumns } from './notes.ts'
 import { inMs } from './settle.ts'
 
 export interface Wait {
@@ -8,6 +10,7 @@ export interface Wait {
   readonly consecutiveErrors: number
   readonly delayMs: number
   readonly error: string | null
+  readonly notes: Notes
 }
 
 /** Schedules the next look of a pending row. False if the row has moved on: another copy schedules it. */
@@ -21,6 +24,7 @@ export async function recordWait(db: Knex, id: string, wait: Wait): Promise<bool
       leased_until: null,
       last_checked_at: db.fn.now(),
       last_error: wait.error,
+      ...noteColumns(wait.notes),
       updated_at: db.fn.now(),
     })
   return touched > 0
@@ -58,7 +62,7 @@ export async function recordHandlerFailure(
 export async function recordLook(
   db: Knex,
   id: string,
-  { nextCheckInMs, error }: { nextCheckInMs: number | null; error: string | null },
+  { nextCheckInMs, error, notes }: { nextCheckInMs: number | null; error: string | null; notes: Notes },
 ): Promise<void> {
   await db('transaction_history')
     .where({ id })
@@ -67,6 +71,7 @@ export async function recordLook(
       next_check_at: nextCheckInMs === null ? null : inMs(db, nextCheckInMs),
       last_checked_at: db.fn.now(),
       last_error: error,
+      ...noteColumns(notes),
       updated_at: db.fn.now(),
     })
 }

@@ -117,6 +117,7 @@ describeOnEachQueue('any check queue', (kind) => {
         consecutiveErrors: 0,
         delayMs: 300,
         error: null,
+        notes: { seen: null, evidence: null },
       })
       return { kind: 'wait', delayMs: 300, check: { ...check, retryCount: times.length } }
     })

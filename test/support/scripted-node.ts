@@ -9,7 +9,9 @@ export type Fault = (method: string, params: readonly unknown[]) => Answer | nul
 export type Answer =
   | { readonly kind: 'result'; readonly result: unknown }
   | { readonly kind: 'error'; readonly code: number; readonly message: string }
-  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'status'; readonly status: number; readonly headers?: Record<string, string> }
+  /** The right answer, late. */
+  | { readonly kind: 'slow'; readonly delayMs: number }
   | { readonly kind: 'body'; readonly body: string }
   | { readonly kind: 'hang' }
   | { readonly kind: 'disconnect' }
@@ -21,7 +23,14 @@ export interface ScriptedNode {
   include(txHash: string, outcome?: { succeeded?: boolean; txError?: string }): void
   /** Takes it off again, as a node that lags or a chain that forks would. */
   exclude(txHash: string): void
+  /** Puts a transaction into the pool, where it can be seen with sender and nonce; `drop` takes it out. */
+  pend(txHash: string, sender: string, nonce: number): void
+  drop(txHash: string): void
+  /** The sender's confirmed nonce. */
+  setNonce(sender: string, nonce: number): void
   mine(blocks?: number): void
+  /** How old the newest block seems. */
+  headAgeMs: number
   fault: Fault
   chainId: number
   /** Times, in ms, at which receipts of this hash were asked for. */
@@ -37,7 +46,9 @@ interface Call {
 
 export async function startScriptedNode(): Promise<ScriptedNode> {
   let head = 100
-  const receipts = new Map<string, object>()
+  const receipts = new Map<string, { blockNumber: string }>()
+  const pool = new Map<string, { from: string; nonce: string }>()
+  const nonces = new Map<string, number>()
   const asked = new Map<string, number[]>()
   const hanging = new Set<ServerResponse>()
 
@@ -45,20 +56,24 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     url: '',
     fault: () => null,
     chainId: 8217,
+    headAgeMs: 0,
     include: (txHash, { succeeded = true, txError } = {}) => {
       head += 1
       receipts.set(txHash, {
         transactionHash: txHash,
-        blockHash: `0x${head.toString(16).padStart(64, '0')}`,
+        blockHash: blockHash(head),
         blockNumber: hex(head),
         transactionIndex: '0x0',
         gasUsed: '0x5208',
         effectiveGasPrice: '0x5d21dba00',
         status: succeeded ? '0x1' : '0x0',
         ...(txError === undefined ? {} : { txError }),
-      })
+      } as { blockNumber: string })
     },
     exclude: (txHash) => void receipts.delete(txHash),
+    pend: (txHash, sender, nonce) => void pool.set(txHash, { from: sender, nonce: hex(nonce) }),
+    drop: (txHash) => void pool.delete(txHash),
+    setNonce: (sender, nonce) => void nonces.set(sender, nonce),
     mine: (blocks = 1) => {
       head += blocks
     },
@@ -71,16 +86,30 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
   }
 
   function resultOf({ method, params }: Call): unknown {
+    const first = String(params[0])
     switch (method) {
       case 'klay_chainID':
         return hex(node.chainId)
-      case 'klay_blockNumber':
-        return hex(head)
+      case 'klay_getHeaderByNumber':
+        return headerAt(first === 'latest' ? head : Number(first))
       case 'klay_getTransactionReceipt':
-        return receipts.get(String(params[0])) ?? null
+        return receipts.get(first) ?? null
+      case 'klay_getTransactionByHash': {
+        const mined = receipts.get(first)
+        const pending = pool.get(first)
+        return pending ? { ...pending, blockNumber: mined?.blockNumber ?? null } : null
+      }
+      case 'klay_getTransactionCount':
+        return hex(nonces.get(first.toLowerCase()) ?? 0)
       default:
         throw new Error(`the scripted node does not know ${method}`)
     }
+  }
+
+  function headerAt(number: number): object | null {
+    if (number > head) return null
+    const timestamp = Math.floor((Date.now() - node.headAgeMs) / 1000)
+    return { number: hex(number), hash: blockHash(number), timestamp: hex(timestamp) }
   }
 
   function respond(call: Call, response: ServerResponse): void {
@@ -98,7 +127,10 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
         response.end(JSON.stringify({ ...frame, error: { code: answer.code, message: answer.message } }))
         return
       case 'status':
-        response.writeHead(answer.status).end('no')
+        response.writeHead(answer.status, answer.headers).end('no')
+        return
+      case 'slow':
+        setTimeout(() => response.end(JSON.stringify({ ...frame, result: resultOf(call) })), answer.delayMs)
         return
       case 'body':
         response.end(answer.body)
@@ -124,6 +156,10 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
 /** A hash that no other test uses. */
 export function randomHash(): string {
   return `0x${randomBytes(32).toString('hex')}`
+}
+
+function blockHash(blockNumber: number): string {
+  return `0x${blockNumber.toString(16).padStart(64, '0')}`
 }
 
 function hex(number: number): string {

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { decide, type FinalityPolicy, type Observation } from '../../src/domain/finality.ts'
+import {
+  decide,
+  type FinalityPolicy,
+  type LookedAt,
+  type Observation,
+  queryFor,
+} from '../../src/domain/finality.ts'
 import type { Receipt } from '../../src/domain/receipt.ts'
-import type { Transaction, TransactionStatus } from '../../src/domain/transaction.ts'
+import type { ReplacementLook } from '../../src/domain/replacement.ts'
+import type { TransactionStatus } from '../../src/domain/transaction.ts'
 
 const NOW = new Date('2026-01-02T00:00:00Z')
 const DAY_MS = 86_400_000
@@ -12,6 +19,8 @@ const policy: FinalityPolicy = {
   finalityDepthBlocks: 0,
   expireAfterMs: DAY_MS,
   stalledCheckIntervalMs: 60_000,
+  witnesses: 2,
+  replacement: { looks: 3, spanMs: 10_000 },
 }
 
 const receipt: Receipt = {
@@ -27,13 +36,29 @@ const receipt: Receipt = {
 }
 const reverted: Receipt = { ...receipt, succeeded: false, txError: '0x9' }
 
-type State = Pick<Transaction, 'status' | 'retryCount' | 'consecutiveErrors' | 'stalledAt'>
+type State = LookedAt
 
 function state(status: TransactionStatus, changes: Partial<State> = {}): State {
-  return { status, retryCount: 0, consecutiveErrors: 0, stalledAt: null, ...changes }
+  return { status, retryCount: 0, consecutiveErrors: 0, stalledAt: null, evidence: [], ...changes }
 }
 
-const absent: Observation = { kind: 'absent', node: 'n', headNumber: 60 }
+const absent: Observation = {
+  kind: 'absent',
+  nodes: ['a', 'b'],
+  headNumber: 60,
+  inPool: false,
+  seen: null,
+  replacement: [],
+}
+const atOneNode: Observation = { ...absent, nodes: ['a'] }
+const SEEN = { sender: '0xaa', nonce: 4 }
+const inPool: Observation = { ...absent, inPool: true, seen: SEEN }
+
+function lookAt(secondsAgo: number): ReplacementLook {
+  const at = new Date(NOW.getTime() - secondsAgo * 1000).toISOString()
+  return ['a', 'b'].map((node) => ({ node, headNumber: 60, nonce: 5, at }))
+}
+const usedUp: Observation = { ...absent, replacement: lookAt(0) }
 const unavailable: Observation = { kind: 'unavailable', error: 'time-out' }
 const seen = (given: Receipt, headNumber = 60): Observation => ({
   kind: 'receipt',
@@ -45,6 +70,8 @@ const seen = (given: Receipt, headNumber = 60): Observation => ({
 const FAILURE = { code: '0x9', name: 'execution reverted' }
 const confirmed = { kind: 'settle', status: 'confirmed', receipt, failure: null }
 const failed = { kind: 'settle', status: 'failed', receipt: reverted, failure: FAILURE }
+
+const NOTHING_NEW = { seen: null, evidence: null }
 
 interface Row {
   title: string
@@ -61,6 +88,7 @@ const spent = (retryCount: number, delayMs: number) => ({
   retryCount,
   consecutiveErrors: 0,
   error: null,
+  notes: NOTHING_NEW,
 })
 const unspent = (retryCount: number, consecutiveErrors: number, delayMs: number) => ({
   kind: 'wait',
@@ -69,11 +97,13 @@ const unspent = (retryCount: number, consecutiveErrors: number, delayMs: number)
   retryCount,
   consecutiveErrors,
   error: 'time-out',
+  notes: NOTHING_NEW,
 })
 const keep = (nextCheckInMs: number | null, error: string | null = null) => ({
   kind: 'keep',
   nextCheckInMs,
   error,
+  notes: NOTHING_NEW,
 })
 const stalledLongAgo = new Date(NOW.getTime() - DAY_MS)
 
@@ -115,7 +145,7 @@ const table: Row[] = [
     title: 'absent at the limit: stalled',
     observation: absent,
     from: state('pending', { retryCount: 3 }),
-    expected: { kind: 'stall', reason: 'receipt-absent', nextCheckInMs: 60_000 },
+    expected: { kind: 'stall', reason: 'receipt-absent', nextCheckInMs: 60_000, notes: NOTHING_NEW },
   },
   {
     title: 'absent after errors: the row of errors ends',
@@ -174,7 +204,7 @@ const table: Row[] = [
     observation: seen(receipt, 50),
     from: state('pending', { retryCount: 3 }),
     changes: { finalityDepthBlocks: 1 },
-    expected: { kind: 'stall', reason: 'not-final', nextCheckInMs: 60_000 },
+    expected: { kind: 'stall', reason: 'not-final', nextCheckInMs: 60_000, notes: NOTHING_NEW },
   },
   {
     title: 'head read before the block came: inclusion is final',
@@ -252,6 +282,127 @@ const table: Row[] = [
     expected: keep(null, 'time-out'),
   },
 ]
+
+const THREE = [lookAt(11), lookAt(5), lookAt(0)]
+const evidence = (...looks: ReplacementLook[]) => ({ seen: null, evidence: looks })
+
+table.push(
+  {
+    title: 'seen in a pool: sender and nonce are noted',
+    observation: inPool,
+    from: state('pending'),
+    expected: { ...spent(1, 1000), notes: { seen: SEEN, evidence: null } },
+  },
+  {
+    title: 'nonce used up, first look: waits with the evidence',
+    observation: usedUp,
+    from: state('pending'),
+    expected: { ...spent(1, 1000), notes: evidence(lookAt(0)) },
+  },
+  {
+    title: 'nonce used up in three looks over 10 s: replaced',
+    observation: usedUp,
+    from: state('pending', { evidence: [lookAt(11), lookAt(5)] }),
+    expected: { kind: 'replace', evidence: THREE },
+  },
+  {
+    title: 'nonce used up in three looks within 10 s: waits',
+    observation: usedUp,
+    from: state('pending', { evidence: [lookAt(9), lookAt(5)] }),
+    expected: { ...spent(1, 1000), notes: evidence(lookAt(9), lookAt(5), lookAt(0)) },
+  },
+  {
+    title: 'nonce used up in two looks over 10 s: waits',
+    observation: usedUp,
+    from: state('pending', { evidence: [lookAt(60)] }),
+    expected: { ...spent(1, 1000), notes: evidence(lookAt(60), lookAt(0)) },
+  },
+  {
+    title: 'nonce used up at one node where two are asked for: the evidence ends',
+    observation: { ...absent, replacement: lookAt(0).slice(0, 1) },
+    from: state('pending', { evidence: [lookAt(11), lookAt(5)] }),
+    expected: { ...spent(1, 1000), notes: evidence() },
+  },
+  {
+    title: 'nonce not used up after all: the evidence ends',
+    observation: absent,
+    from: state('pending', { evidence: [lookAt(11), lookAt(5)] }),
+    expected: { ...spent(1, 1000), notes: evidence() },
+  },
+  {
+    title: 'seen in a pool after all: the evidence ends',
+    observation: inPool,
+    from: state('pending', { evidence: [lookAt(11), lookAt(5)] }),
+    expected: { ...spent(1, 1000), notes: { seen: SEEN, evidence: [] } },
+  },
+  {
+    title: 'a receipt after all: settled by it, whatever the evidence',
+    observation: seen(receipt),
+    from: state('pending', { evidence: [lookAt(11), lookAt(5)] }),
+    expected: confirmed,
+  },
+  {
+    title: 'an error between the looks leaves the evidence as it is',
+    observation: unavailable,
+    from: state('pending', { evidence: [lookAt(11), lookAt(5)] }),
+    expected: unspent(0, 1, 1000),
+  },
+  {
+    title: 'nonce used up at the limit: stalled with the evidence',
+    observation: usedUp,
+    from: state('pending', { retryCount: 3 }),
+    expected: {
+      kind: 'stall',
+      reason: 'receipt-absent',
+      nextCheckInMs: 60_000,
+      notes: evidence(lookAt(0)),
+    },
+  },
+  {
+    title: 'stalled, the evidence complete: replaced',
+    observation: usedUp,
+    from: state('stalled', { stalledAt: NOW, evidence: [lookAt(11), lookAt(5)] }),
+    expected: { kind: 'replace', evidence: THREE },
+  },
+  {
+    title: 'expired: never replaced any more',
+    observation: usedUp,
+    from: state('expired', { evidence: [lookAt(11), lookAt(5)] }),
+    expected: { ...keep(null), notes: evidence() },
+  },
+  {
+    title: 'stalled, absent at one node at the end where two are asked for: kept',
+    observation: atOneNode,
+    from: state('stalled', { stalledAt: stalledLongAgo }),
+    expected: keep(60_000),
+  },
+  {
+    title: 'stalled, in a pool at the end: kept',
+    observation: inPool,
+    from: state('stalled', { stalledAt: stalledLongAgo }),
+    expected: { ...keep(60_000), notes: { seen: SEEN, evidence: null } },
+  },
+)
+
+describe('what a look should find out', () => {
+  const row = { ...state('pending'), txHash: '0x1', sender: null, nonce: null, seen: null }
+
+  it('first only whether there is a receipt; later, and without a verdict, more', () => {
+    expect(queryFor(row).thorough).toBe(false)
+    expect(queryFor({ ...row, retryCount: 1 }).thorough).toBe(false)
+    expect(queryFor({ ...row, retryCount: 2 }).thorough).toBe(true)
+    expect(queryFor({ ...row, status: 'stalled' }).thorough).toBe(true)
+    expect(queryFor({ ...row, evidence: [lookAt(0)] }).thorough).toBe(true)
+  })
+
+  it('trusts what the chain showed over what the backend said', () => {
+    const given = { ...row, sender: '0xbb', nonce: 9 }
+    expect(queryFor(row).known).toBeNull()
+    expect(queryFor({ ...given, nonce: null }).known).toBeNull()
+    expect(queryFor(given).known).toEqual({ sender: '0xbb', nonce: 9 })
+    expect(queryFor({ ...given, seen: SEEN }).known).toEqual(SEEN)
+  })
+})
 
 describe('the decision table', () => {
   it.each(table)('$title', ({ observation, from, changes, expected }) => {

@@ -1,0 +1,47 @@
+/**
+ * One sighting that the sender's nonce was used up by another transaction: at this node, with this head, no
+ * receipt and no pending transaction of our hash, and a confirmed nonce beyond ours.
+ */
+export interface NonceSighting {
+  readonly node: string
+  readonly headNumber: number
+  /** The sender's confirmed nonce. */
+  readonly nonce: number
+  /** When it was seen, ISO 8601. */
+  readonly at: string
+}
+
+/** All sightings of one look; as many nodes as are asked for agreed. */
+export type ReplacementLook = readonly NonceSighting[]
+
+export interface ReplacementPolicy {
+  /** Looks that must agree. */
+  readonly looks: number
+  /** Time between the first and the last of them. */
+  readonly spanMs: number
+}
+
+/**
+ * One look is not enough: behind a load balancer a lagging node may miss the receipt while a fresh one has
+ * the nonce, and 26 good transactions in a row were once finalised as failed that way.
+ */
+export const REPLACEMENT_POLICY: ReplacementPolicy = { looks: 3, spanMs: 10_000 }
+
+/** Looks that are kept as evidence: the first, for the span, and the latest. */
+const LOOKS_KEPT = 10
+
+export function addLook(
+  evidence: readonly ReplacementLook[],
+  look: ReplacementLook,
+): readonly ReplacementLook[] {
+  const [first, ...later] = [...evidence, look]
+  return first === undefined ? [look] : [first, ...later.slice(1 - LOOKS_KEPT)]
+}
+
+/** Whether the looks, in their order and uncontradicted, are enough to call the transaction replaced. */
+export function isReplaced(evidence: readonly ReplacementLook[], policy: ReplacementPolicy): boolean {
+  const first = evidence[0]?.[0]
+  const last = evidence.at(-1)?.[0]
+  if (evidence.length < policy.looks || !first || !last) return false
+  return Date.parse(last.at) - Date.parse(first.at) >= policy.spanMs
+}
