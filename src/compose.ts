@@ -73,6 +73,7 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
         chain: config.chain,
         retryDelaysMs: config.retryDelaysMs,
         prefetch: config.workerPrefetch,
+        checkHealth: store.ping,
         log,
         onFatal: context.onFatal,
       })
@@ -168,7 +169,7 @@ async function serve(
     },
   })
   if (role !== 'worker') {
-    const { submit, recheck, drain } = createSubmit({ store, queue, log })
+    const { submit, recheck, drain } = createSubmit({ store, queue, policy: config, log })
     lifecycle.add('publishes under way', drain)
     addTransactionRoutes(app, { chain: config.chain, submit, recheck, load: store.load, list: store.list })
   }

@@ -6,7 +6,11 @@ import { parseCheckMessage } from '../domain/message.ts'
 /** Carries out the dispositions that need a message sent; each rejects if that is not sure. */
 export interface DispositionSender {
   /** Sends the message to the wait tier of `delayMs`. */
-  wait(message: ConsumeMessage, disposition: Extract<Disposition, { kind: 'wait' }>): Promise<void>
+  wait(
+    message: ConsumeMessage,
+    disposition: Extract<Disposition, { kind: 'wait' }>,
+    headers?: Readonly<Record<string, number>>,
+  ): Promise<void>
   park(message: ConsumeMessage, reason: string): Promise<void>
 }
 
@@ -16,7 +20,9 @@ export interface ConsumerOptions {
   readonly chain: string
   readonly handler: CheckHandler
   readonly sender: DispositionSender
-  /** Where a message waits when its handler failed, so that nothing could be decided. */
+  /** Rejects while no check can be carried out; consuming pauses until it resolves. */
+  readonly checkHealth: () => Promise<void>
+  /** Where a message waits when only its own handling failed. */
   readonly failureDelayMs: number
   readonly onError: (error: unknown, context: string) => void
 }
@@ -29,13 +35,20 @@ export interface Consumer {
   stop(): Promise<void>
 }
 
+/** A pause before a message is requeued: without it a requeue is a busy loop. */
 const REQUEUE_PAUSE_MS = 1_000
+const HEALTH_CHECK_MS = { first: 250, longest: 5_000 }
+/** Counts how often the handling of a message failed while everything else worked. */
+const FAILURES_HEADER = 'x-confirmd-failures'
+const FAILURES_TO_PARK = 50
 
 /** Hands messages to the handler and does with them what it says: the one place that acks. */
 export function createConsumer(options: ConsumerOptions): Consumer {
   const inHand = new Set<Promise<void>>()
   let channel: Channel | null = null
   let consumerTag: string | null = null
+  let pause: { cancelled: Promise<void> } | null = null
+  let lose: (reason: string) => void = () => undefined
   let stopping = false
 
   async function attach(model: ChannelModel, lost: (reason: string) => void): Promise<Channel> {
@@ -49,16 +62,29 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     })
     await opened.prefetch(options.prefetch)
     channel = opened
-    const onMessage = (message: ConsumeMessage | null) => {
+    lose = lost
+    if (!pause) await startConsuming(opened)
+    return opened
+  }
+
+  async function startConsuming(on: Channel): Promise<void> {
+    if (stopping) return
+    const { consumerTag: tag } = await on.consume(options.queue, (message) => {
       if (message) {
-        take(opened, message)
+        take(on, message)
         return
       }
       consumerTag = null
-      if (!stopping) lost('the broker cancelled the consumer')
-    }
-    if (!stopping) consumerTag = (await opened.consume(options.queue, onMessage)).consumerTag
-    return opened
+      if (!stopping) lose('the broker cancelled the consumer')
+    })
+    consumerTag = tag
+  }
+
+  async function stopConsuming(): Promise<void> {
+    if (!channel || consumerTag === null) return
+    const tag = consumerTag
+    consumerTag = null
+    await channel.cancel(tag).catch(() => undefined)
   }
 
   function take(from: Channel, message: ConsumeMessage): void {
@@ -67,32 +93,29 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 
   async function process(from: Channel, message: ConsumeMessage): Promise<void> {
-    const disposition = await handle(message)
     try {
+      const disposition = await handle(message)
       await send(message, disposition)
+      answer(from, () => from.ack(message))
     } catch (error) {
-      options.onError(error, 'message kept at the broker: it could not be sent on')
-      // Without the pause a requeue is a busy loop; on a dead channel the broker requeues by itself.
-      if (!stopping) await sleep(REQUEUE_PAUSE_MS)
-      answer(from, () => from.nack(message, false, true))
-      return
+      options.onError(error, 'check not carried out; it comes back')
+      await ((await isHealthy()) ? failAlone(from, message, error) : failWithAll(from, message))
     }
-    answer(from, () => from.ack(message))
   }
 
   async function handle(message: ConsumeMessage): Promise<Disposition> {
-    const correlationId = message.properties.correlationId
+    const { correlationId, headers = {} } = message.properties
     const parsed = parseCheckMessage(
       message.content.toString('utf8'),
       options.chain,
       typeof correlationId === 'string' ? correlationId.slice(0, 128) : null,
     )
-    try {
-      return await options.handler({ message: parsed, redelivered: message.fields.redelivered })
-    } catch (error) {
-      options.onError(error, 'check not carried out; it comes back')
-      return { kind: 'wait', delayMs: options.failureDelayMs }
-    }
+    const { redelivered } = message.fields
+    return options.handler({
+      message: parsed,
+      redelivered,
+      deliveryCount: Number(headers['x-delivery-count'] ?? 0),
+    })
   }
 
   async function send(message: ConsumeMessage, disposition: Disposition): Promise<void> {
@@ -104,6 +127,56 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       case 'park':
         return options.sender.park(message, disposition.reason)
     }
+  }
+
+  /** Everything else works: the message waits by itself, and is set aside if that does not help. */
+  async function failAlone(from: Channel, message: ConsumeMessage, cause: unknown): Promise<void> {
+    const failures = Number(message.properties.headers?.[FAILURES_HEADER] ?? 0) + 1
+    try {
+      if (failures >= FAILURES_TO_PARK) {
+        await options.sender.park(message, `its handling failed ${failures} times: ${String(cause)}`)
+      } else {
+        const wait = { kind: 'wait', delayMs: options.failureDelayMs } as const
+        await options.sender.wait(message, wait, { [FAILURES_HEADER]: failures })
+      }
+      answer(from, () => from.ack(message))
+    } catch (error) {
+      options.onError(error, 'message kept at the broker: it could not be sent on')
+      if (!stopping) await sleep(REQUEUE_PAUSE_MS)
+      answer(from, () => from.nack(message, false, true))
+    }
+  }
+
+  /** The database is away: nothing is taken until it is back, and what was taken stays at the broker. */
+  async function failWithAll(from: Channel, message: ConsumeMessage): Promise<void> {
+    pause ??= startPause()
+    await pause.cancelled
+    answer(from, () => from.nack(message, false, true))
+  }
+
+  function startPause(): { cancelled: Promise<void> } {
+    const cancelled = stopConsuming()
+    void resumeWhenHealthy(cancelled)
+    return { cancelled }
+  }
+
+  async function resumeWhenHealthy(cancelled: Promise<void>): Promise<void> {
+    await cancelled
+    let delayMs = HEALTH_CHECK_MS.first
+    do {
+      await sleep(delayMs, undefined, { ref: false })
+      delayMs = Math.min(2 * delayMs, HEALTH_CHECK_MS.longest)
+    } while (!stopping && !(await isHealthy()))
+    pause = null
+    if (channel)
+      await startConsuming(channel).catch((error) => options.onError(error, 'consuming not resumed'))
+  }
+
+  function isHealthy(): Promise<boolean> {
+    return options.checkHealth().then(
+      () => true,
+      () => false,
+    )
   }
 
   function answer(from: Channel, send: () => void): void {
@@ -121,10 +194,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     isConsuming: () => consumerTag !== null,
     stop: async () => {
       stopping = true
-      if (channel && consumerTag !== null) {
-        await channel.cancel(consumerTag).catch(() => undefined)
-        consumerTag = null
-      }
+      await stopConsuming()
       await Promise.all(inHand)
     },
   }

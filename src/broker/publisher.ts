@@ -6,7 +6,7 @@ export interface OutgoingMessage {
   readonly routingKey: string
   readonly content: Buffer
   readonly correlationId: string | null
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | number>>
 }
 
 /** A message that the broker did not surely take. It may have taken it all the same. */

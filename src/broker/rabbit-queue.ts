@@ -13,6 +13,8 @@ export interface RabbitQueueOptions {
   readonly chain: string
   readonly retryDelaysMs: RetryDelaysMs
   readonly prefetch: number
+  /** Rejects while checks can't be carried out, whatever they are: the database is away. */
+  readonly checkHealth: () => Promise<void>
   readonly log: BrokerLog
   /** Called with an error that no reconnect cures; the process should end. */
   readonly onFatal: (error: Error) => void
@@ -56,13 +58,14 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
   })
 
   const sender: DispositionSender = {
-    wait: (message, { delayMs, check }) => {
+    wait: (message, { delayMs, check }, headers) => {
       const tierMs = delayCovering(options.retryDelaysMs, delayMs)
       return publisher.publish({
         exchange: names.waitingExchange,
         routingKey: names.waitKey(tierMs),
         content: check ? Buffer.from(encodeCheck(check)) : message.content,
         correlationId: check ? check.correlationId : correlationIdOf(message),
+        ...(headers ? { headers } : {}),
       })
     },
     park: (message, reason) =>
@@ -82,6 +85,7 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
       chain: options.chain,
       handler,
       sender,
+      checkHealth: options.checkHealth,
       failureDelayMs: longestDelayMs(options.retryDelaysMs),
       onError: (error, context) => log.warn({ err: error }, context),
     })
@@ -125,6 +129,11 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
     },
     isConsuming: () => consuming?.consumer.isConsuming() ?? false,
     depths,
+    backlog: async () => {
+      const channel = inspection
+      if (!channel) return null
+      return (await channel.checkQueue(names.checkQueue)).messageCount
+    },
     close: async () => {
       await consuming?.connection.close()
       await publishing.close()

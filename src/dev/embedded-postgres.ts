@@ -13,8 +13,9 @@ export interface EmbeddedPostgres {
   readonly url: string
   readonly port: number
   stop(): Promise<void>
-  /** Stops at once, as a crash would, and starts again on the same port and data. */
-  crashAndRestart(): Promise<void>
+  /** Stops at once, as a crash would; `restart` brings it back on the same port and data. */
+  crash(): Promise<void>
+  restart(): Promise<void>
 }
 
 export interface EmbeddedPostgresOptions {
@@ -62,11 +63,13 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     url,
     port,
     stop: () => running.stop(),
-    crashAndRestart: async () => {
+    crash: async () => {
       const pid = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0])
       // SIGQUIT is PostgreSQL's immediate shutdown: no clean-up, recovery at the next start.
       process.kill(pid, 'SIGQUIT')
       await running.ended
+    },
+    restart: async () => {
       running = await start()
     },
   }

@@ -5,6 +5,8 @@ export interface Delivery {
   readonly message: CheckMessage
   /** The broker gave it out before; a worker may have died on it half-way. */
   readonly redelivered: boolean
+  /** How often it was handed out before without a result; a worker may have died of it. */
+  readonly deliveryCount: number
 }
 
 /** What becomes of a delivered message; the queue carries it out. */
@@ -30,6 +32,8 @@ export interface CheckQueue {
   stopConsuming(): Promise<void>
   /** Whether checks are being handed out at this moment. */
   isConsuming(): boolean
+  /** Checks that are due and in the queue; null if it can't be asked, or can't lose any. */
+  backlog(): Promise<number | null>
   /** Waiting messages by queue name; empty while the queue can't be asked. */
   depths(): Promise<Readonly<Record<string, number>>>
   close(): Promise<void>

@@ -7,12 +7,14 @@ import type { Registration } from '../domain/registration.ts'
 import { delayCovering, longestDelayMs, retryDelayMs } from '../domain/schedule.ts'
 import { isOpen, type Transaction } from '../domain/transaction.ts'
 import { isSuperseded, remainingMs } from '../domain/turn.ts'
-import type { ChainReader, ConfirmObserver, Log, Recorder, Settler } from './ports.ts'
+import { createGate } from './gate.ts'
+import type { ChainReader, ConfirmObserver, Log, Recorder, Settler, SuspicionKeeper } from './ports.ts'
 import { checkOf } from './submit.ts'
 import { traceFields } from './trace-fields.ts'
 
 export interface ConfirmDependencies<Trx> {
   readonly store: Recorder &
+    SuspicionKeeper &
     Settler<Trx> & { load(id: string): Promise<{ transaction: Transaction; now: Date } | null> }
   readonly chain: ChainReader
   readonly handlers: ReadonlyMap<string, Handler<Trx>>
@@ -28,13 +30,43 @@ export interface Confirm {
   look(transaction: Transaction, now: Date): Promise<Disposition>
 }
 
+/** Deliveries without a result after which a check is handled alone. */
+const DELIVERIES_TO_SUSPECT = 3
+/** Deaths while it was handled alone after which a check is parked. */
+const DEATHS_TO_PARK = 3
+
 const ACK: Disposition = { kind: 'ack' }
 
 /** The heart of confirmd: from a check to a committed verdict, or to the next look. */
 export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Confirm {
   const { store, chain, handlers, policy, observer, log } = dependencies
+  const gate = createGate()
 
-  async function handle({ message, redelivered }: Delivery): Promise<Disposition> {
+  function handle(delivery: Delivery): Promise<Disposition> {
+    if (delivery.deliveryCount < DELIVERIES_TO_SUSPECT) return gate.shared(() => dispatch(delivery))
+    return gate.exclusive(() => handleSuspect(delivery))
+  }
+
+  /**
+   * Workers died with this check in hand, perhaps of it, perhaps of a neighbour. Handled alone, and noted
+   * beforehand, a death tells which: only the guilty one is noted again and again, and parked.
+   */
+  async function handleSuspect(delivery: Delivery): Promise<Disposition> {
+    if (delivery.message.kind !== 'check') return dispatch(delivery)
+    const { id } = delivery.message.check
+    if ((await store.noteSuspicion(id)) > DEATHS_TO_PARK) {
+      const reason = `workers died ${DEATHS_TO_PARK} times while they handled this check alone`
+      await store.park(id, reason)
+      return parkMessage('poison', reason)
+    }
+    try {
+      return await dispatch(delivery)
+    } finally {
+      await store.clearSuspicion(id)
+    }
+  }
+
+  async function dispatch({ message, redelivered }: Delivery): Promise<Disposition> {
     switch (message.kind) {
       case 'unreadable':
         return parkMessage('unreadable', message.reason)
@@ -208,7 +240,7 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     return { kind: 'wait', delayMs, check: checkOf({ ...transaction, retryCount }) }
   }
 
-  function parkMessage(cause: 'unreadable' | 'unknown-transaction', reason: string): Disposition {
+  function parkMessage(cause: 'unreadable' | 'unknown-transaction' | 'poison', reason: string): Disposition {
     observer.parked(cause)
     log.error({ reason }, 'message parked')
     return { kind: 'park', reason }

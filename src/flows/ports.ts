@@ -44,6 +44,13 @@ export interface Settler<Trx> {
   ): Promise<void>
 }
 
+/** Finds the check that kills workers. */
+export interface SuspicionKeeper {
+  noteSuspicion(id: string): Promise<number>
+  clearSuspicion(id: string): Promise<void>
+  park(id: string, reason: string): Promise<void>
+}
+
 export interface ChainReader {
   observe(query: Query): Promise<Observation>
 }
@@ -62,5 +69,5 @@ export interface ConfirmObserver {
   stalled(): void
   expired(): void
   handlerFailed(kind: string): void
-  parked(reason: 'handler' | 'unreadable' | 'unknown-transaction'): void
+  parked(reason: 'handler' | 'unreadable' | 'unknown-transaction' | 'poison'): void
 }

@@ -2,12 +2,17 @@ import type { CheckQueue } from '../domain/check-queue.ts'
 import type { Check } from '../domain/message.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { Transaction } from '../domain/transaction.ts'
+import { createLatePublish } from './late-publish.ts'
 import type { Log, Recorder } from './ports.ts'
 import { traceFields } from './trace-fields.ts'
 
 export interface SubmitDependencies {
-  readonly store: Recorder & { reopen(id: string): Promise<Transaction | null> }
+  readonly store: Recorder & {
+    reopen(id: string): Promise<Transaction | null>
+    markUnpublished(ids: readonly string[], graceMs: number): Promise<void>
+  }
   readonly queue: Pick<CheckQueue, 'publish'>
+  readonly policy: { readonly sweepGraceMs: number }
   readonly log: Log
 }
 
@@ -20,18 +25,20 @@ export interface Submit {
   drain(): Promise<void>
 }
 
-export function createSubmit({ store, queue, log }: SubmitDependencies): Submit {
+export function createSubmit({ store, queue, policy, log }: SubmitDependencies): Submit {
   const underWay = new Set<Promise<void>>()
+  const late = createLatePublish({
+    markUnpublished: (ids) => store.markUnpublished(ids, policy.sweepGraceMs),
+    log,
+  })
 
   // The answer does not wait for the queue: the row is committed, and the sweep publishes what was missed.
   function publishInBackground(transaction: Transaction): void {
     const published: Promise<void> = queue
       .publish(checkOf(transaction))
       .catch((error: unknown) => {
-        log.warn(
-          { err: error, ...traceFields(transaction) },
-          'check not published; the sweep will publish it',
-        )
+        log.info({ err: error, ...traceFields(transaction) }, 'check not published')
+        late.add(transaction.id)
       })
       .finally(() => underWay.delete(published))
     underWay.add(published)
@@ -56,6 +63,7 @@ export function createSubmit({ store, queue, log }: SubmitDependencies): Submit 
     },
     drain: async () => {
       await Promise.all(underWay)
+      await late.drain()
     },
   }
 }

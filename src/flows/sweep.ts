@@ -7,9 +7,10 @@ import { checkOf } from './submit.ts'
 export interface SweepDependencies {
   readonly store: {
     leaseOverdue(options: { graceMs: number; limit: number }): Promise<Transaction[]>
+    markUnpublished(ids: readonly string[], graceMs: number): Promise<void>
     leaseWatched(options: { intervalMs: number; limit: number }): Promise<Transaction[]>
   }
-  readonly queue: Pick<CheckQueue, 'publish'>
+  readonly queue: Pick<CheckQueue, 'publish' | 'backlog'>
   readonly confirm: Pick<Confirm, 'look'>
   readonly policy: {
     readonly sweepGraceMs: number
@@ -21,6 +22,8 @@ export interface SweepDependencies {
 }
 
 const BATCH_SIZE = 500
+/** Due checks in the queue beyond which the sweep adds none. */
+const MAX_BACKLOG = 2_000
 
 /**
  * The backstop of the queue: publishes the checks of overdue rows again, and looks slowly at the rows that
@@ -31,30 +34,39 @@ export async function sweep(dependencies: SweepDependencies, signal: AbortSignal
   await lookAtWatched(dependencies, signal)
 }
 
+/**
+ * What is overdue while many checks are due is probably among them: publishing it again would only make the
+ * backlog longer. So the queue is filled up to a bound, and what is left is found by a later sweep.
+ */
 async function republishOverdue(
   { store, queue, policy, observer, log }: SweepDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  let overdue: Transaction[]
-  do {
-    overdue = await store.leaseOverdue({ graceMs: policy.sweepGraceMs, limit: BATCH_SIZE })
+  const backlog = await queue.backlog()
+  if (backlog === null) return
+  let room = MAX_BACKLOG - backlog
+  while (room > 0 && !signal.aborted) {
+    const limit = Math.min(BATCH_SIZE, room)
+    const overdue = await store.leaseOverdue({ graceMs: policy.sweepGraceMs, limit })
     const outcomes = await Promise.allSettled(
       overdue.map((transaction) => queue.publish(checkOf(transaction))),
     )
-    const failures = outcomes.filter((outcome) => outcome.status === 'rejected')
-    const count = outcomes.length - failures.length
+    const failed = overdue.filter((_, index) => outcomes[index]?.status === 'rejected')
+    const count = overdue.length - failed.length
     if (count > 0) {
       observer.republished(count)
       log.warn({ count }, 'overdue checks published again')
     }
-    if (failures[0]) {
-      log.warn(
-        { err: failures[0].reason, count: failures.length },
-        'overdue checks not published; next sweep tries again',
-      )
+    if (failed.length > 0) {
+      const ids = failed.map(({ id }) => id)
+      await store.markUnpublished(ids, policy.sweepGraceMs)
+      const [error] = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+      log.warn({ err: error, count: ids.length }, 'overdue checks not published; the next sweep tries again')
       return
     }
-  } while (overdue.length === BATCH_SIZE && !signal.aborted)
+    if (overdue.length < limit) return
+    room -= limit
+  }
 }
 
 async function lookAtWatched(

@@ -49,14 +49,21 @@ export async function leaseWatched(
   return rows.map(toTransaction)
 }
 
+/** A pending row that was handed out, and how often it was without a result. */
+export interface Leased {
+  readonly transaction: Transaction
+  readonly leaseCount: number
+}
+
 /** Takes due pending rows for checking; they are due again when the lease ends without a result. */
 export async function leaseDue(
   db: Knex,
   { leaseMs, limit }: { leaseMs: number; limit: number },
-): Promise<Transaction[]> {
-  const { rows } = await db.raw<{ rows: TransactionRow[] }>(
+): Promise<Leased[]> {
+  const { rows } = await db.raw<{ rows: (TransactionRow & { lease_count: number })[] }>(
     `UPDATE transaction_history
-        SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
+        SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond',
+            lease_count = lease_count + 1
       WHERE id IN (
         SELECT id FROM transaction_history
          WHERE status = 'pending' AND parked_at IS NULL
@@ -68,7 +75,7 @@ export async function leaseDue(
      RETURNING *`,
     { leaseMs, limit },
   )
-  return rows.map(toTransaction)
+  return rows.map((row) => ({ transaction: toTransaction(row), leaseCount: row.lease_count }))
 }
 
 /** Puts off the end of leases that are still worked on. */

@@ -18,9 +18,11 @@ export async function reopen(db: Knex, id: string): Promise<Transaction | null> 
       consecutive_errors: 0,
       next_check_at: db.fn.now(),
       leased_until: null,
+      lease_count: 0,
       parked_at: null,
       stalled_at: db.raw(`CASE status WHEN 'stalled' THEN NULL ELSE stalled_at END`),
       evidence: null,
+      suspicions: 0,
       updated_at: db.fn.now(),
     })
     .returning('*')

@@ -139,7 +139,7 @@ async function update(
   const rows: TransactionRow[] = await trx('transaction_history')
     .where({ id, ...fence })
     .whereIn('status', from)
-    .update({ ...changes, leased_until: null, updated_at: trx.fn.now() })
+    .update({ ...changes, leased_until: null, lease_count: 0, updated_at: trx.fn.now() })
     .returning('*')
   return rows[0] ? toTransaction(rows[0]) : null
 }

@@ -6,6 +6,8 @@ import { list, load } from './read.ts'
 import { reopen } from './recheck.ts'
 import { record } from './record.ts'
 import { expire, settle, settleReplaced, stall } from './settle.ts'
+import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
+import { markUnpublished } from './unpublished.ts'
 import { recordHandlerFailure, recordLook, recordWait } from './wait.ts'
 
 type WithoutDb<F> = F extends (db: Knex, ...args: infer A) => infer R ? (...args: A) => R : never
@@ -26,6 +28,10 @@ export function createStore(db: Knex) {
     recordHandlerFailure: bind(recordHandlerFailure),
     recordLook: bind(recordLook),
     reopen: bind(reopen),
+    noteSuspicion: bind(noteSuspicion),
+    clearSuspicion: bind(clearSuspicion),
+    park: bind(park),
+    markUnpublished: bind(markUnpublished),
     leaseOverdue: bind(leaseOverdue),
     leaseWatched: bind(leaseWatched),
     countOpen: bind(countOpen),

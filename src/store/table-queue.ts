@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
-import type { Transaction } from '../domain/transaction.ts'
 import { countOpen } from './counts.ts'
-import { leaseDue, renewLeases } from './lease.ts'
+import { type Leased, leaseDue, renewLeases } from './lease.ts'
 
 export interface TableQueueOptions {
   /** Most checks in hand at once. */
@@ -30,13 +29,13 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
     while (!signal.aborted) {
       const room = options.prefetch - inHand.size
       const taken = room > 0 ? await take(room) : []
-      for (const transaction of taken) start(handler, transaction)
+      for (const leased of taken) start(handler, leased)
       if (inHand.size >= options.prefetch) await Promise.race(inHand.values())
       else if (taken.length < room) await idle(signal)
     }
   }
 
-  async function take(limit: number): Promise<Transaction[]> {
+  async function take(limit: number): Promise<Leased[]> {
     try {
       return await leaseDue(db, { leaseMs: options.leaseMs, limit })
     } catch (error) {
@@ -45,10 +44,15 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
     }
   }
 
-  function start(handler: CheckHandler, transaction: Transaction): void {
+  function start(handler: CheckHandler, { transaction, leaseCount }: Leased): void {
     const { id, chain, txHash, retryCount, correlationId } = transaction
     const check = { id, chain, txHash, retryCount, correlationId }
-    const finished: Promise<void> = handler({ message: { kind: 'check', check }, redelivered: false })
+    const deliveryCount = leaseCount - 1
+    const finished: Promise<void> = handler({
+      message: { kind: 'check', check },
+      redelivered: false,
+      deliveryCount,
+    })
       .then(() => undefined, options.onError)
       .finally(() => inHand.delete(id))
     inHand.set(id, finished)
@@ -86,6 +90,8 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
       const { pending, overdue } = await countOpen(db)
       return { due: overdue, waiting: pending - overdue }
     },
+    // The rows are the queue: nothing of it is ever lost.
+    backlog: async () => null,
     close: async () => clearInterval(renewing),
   }
 }

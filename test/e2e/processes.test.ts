@@ -80,6 +80,49 @@ describeOnEachQueue('processes', (kind) => {
   })
 })
 
+describeOnEachQueue('a check that kills its worker', (kind) => {
+  it('is parked after a few deaths, and takes none of its neighbours along', {
+    timeout: 120_000,
+  }, async () => {
+    const world = await createWorld(kind, { HANDLERS: ORDER_HANDLERS, WORKER_PREFETCH: '50' })
+    await createOrderTables(world.db)
+    const api = await startRole('api', world.environment)
+    let deaths = 0
+    let stopping = false
+    let current: RoleProcess | null = null
+    const supervising = (async () => {
+      while (!stopping) {
+        current = await startRole('worker', world.environment).catch(() => null)
+        if (!current) continue
+        await current.ended
+        if (!stopping) deaths += 1
+      }
+    })()
+    try {
+      const neighbours = Array.from({ length: 40 }, randomHash)
+      const deadly = randomHash()
+      for (const txHash of [...neighbours, deadly]) world.node.include(txHash)
+      await register(api.url, { txHash: deadly, kind: 'deadly' })
+      await Promise.all(neighbours.map((txHash) => register(api.url, { txHash, kind: 'order' })))
+      const row = await untilRow(world.db, deadly, 'parked', (each) => each['parked_at'] !== null, 100_000)
+      expect(row).toMatchObject({
+        status: 'pending',
+        last_error: expect.stringContaining('workers died 3 times'),
+      })
+      for (const txHash of neighbours) await untilStatus(world.db, txHash, 'confirmed')
+      expect(await world.db('orders')).toHaveLength(neighbours.length)
+      expect(await world.db('transaction_history').whereNotNull('parked_at')).toHaveLength(1)
+      expect(deaths).toBeGreaterThanOrEqual(5)
+    } finally {
+      stopping = true
+      await (current as RoleProcess | null)?.stop()
+      await supervising
+      await api.stop()
+      await world.close()
+    }
+  })
+})
+
 describeWithBroker('the original design, by its settings', () => {
   it('looks at 0, 5, 10 and 15 s, then stops with nothing committed', async () => {
     const settings = { RETRY_DELAYS_MS: '5000', RETRY_LIMIT: '3', HANDLERS: ORDER_HANDLERS }

@@ -48,6 +48,7 @@ describeOnEachQueue('any check queue', (kind) => {
             chain: 'kaia',
             retryDelaysMs: DELAYS_MS,
             prefetch: PREFETCH,
+            checkHealth: async () => undefined,
             log,
             onFatal: (error) => {
               throw error
@@ -101,7 +102,11 @@ describeOnEachQueue('any check queue', (kind) => {
     })
     await publish(queue, check)
     await until('it is delivered', () => delivered.length > 0)
-    expect(delivered[0]).toEqual({ message: { kind: 'check', check }, redelivered: false })
+    expect(delivered[0]).toEqual({
+      message: { kind: 'check', check },
+      redelivered: false,
+      deliveryCount: 0,
+    })
   })
 
   it('brings a waiting check back after its delay, not before, and as often as it is told', async () => {
@@ -242,6 +247,7 @@ describeOnEachQueue('any check queue', (kind) => {
     })
     await until('the heir has it', () => deliveries.length > 0)
     expect(deliveries[0] && idOf(deliveries[0])).toBe(check.id)
+    expect(deliveries[0]?.deliveryCount).toBe(1)
   })
 
   it('tells how much waits in it', async () => {

@@ -1,7 +1,18 @@
+import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openRabbitQueue } from '../../src/broker/rabbit-queue.ts'
 import { brokerNames } from '../../src/broker/topology.ts'
+import { sweep } from '../../src/flows/sweep.ts'
+import { createStore } from '../../src/store/store.ts'
 import { amqpUrl, describeOnEachQueue, describeWithBroker, withChannel } from '../support/broker.ts'
-import { createWorld, register, untilRow, untilStatus, type World } from '../support/confirmd.ts'
+import {
+  createWorld,
+  register,
+  TEST_DELAYS_MS,
+  untilRow,
+  untilStatus,
+  type World,
+} from '../support/confirmd.ts'
 import { countOrders, createOrderTables, eventsOf, ORDER_HANDLERS } from '../support/orders.ts'
 import { randomHash } from '../support/scripted-node.ts'
 import { until } from '../support/until.ts'
@@ -22,7 +33,7 @@ describeWithBroker('a lost message', () => {
     world.node.include(txHash)
     expect((await register(api.url, { txHash, kind: 'order' })).status).toBe(202)
     await until('the failed publish is logged', () =>
-      api.log.some((line) => line.msg.startsWith('check not published')),
+      api.log.some((line) => line.msg.startsWith('checks not published')),
     )
     const worker = await world.start('worker')
     await untilStatus(world.db, txHash, 'confirmed')
@@ -50,6 +61,68 @@ describeWithBroker('a lost message', () => {
     await world.start('worker')
     for (const txHash of hashes) await untilStatus(world.db, txHash, 'confirmed')
     expect(await world.db('orders')).toHaveLength(hashes.length)
+  })
+
+  it('whose publish failed is published by the next sweep, not after the grace', async () => {
+    const patient = { SWEEP_GRACE_MS: '3600000' }
+    const api = await world.start('api', { AMQP_URL: 'amqp://127.0.0.1:1', ...patient })
+    const txHash = randomHash()
+    world.node.include(txHash)
+    await register(api.url, { txHash, kind: 'order' })
+    await world.start('worker', patient)
+    await untilStatus(world.db, txHash, 'confirmed')
+  })
+
+  it('is not published into a long backlog, where it probably is already', async () => {
+    const api = await world.start('api')
+    const { checkQueue } = brokerNames(world.prefix)
+    const txHash = randomHash()
+    await register(api.url, { txHash, kind: 'order' })
+    await api.stop()
+    await withChannel(amqpUrl(), async (channel) => {
+      for (let count = 0; count < 2_000; count++) channel.sendToQueue(checkQueue, Buffer.from('{"v":9}'))
+      await until(
+        'the backlog is there',
+        async () => (await channel.checkQueue(checkQueue)).messageCount > 2_000,
+      )
+    })
+    await world.db('transaction_history').update({ next_check_at: new Date(0) })
+    const queue = await openRabbitQueue({
+      url: amqpUrl(),
+      prefix: world.prefix,
+      chain: 'kaia',
+      retryDelaysMs: TEST_DELAYS_MS,
+      prefetch: 1,
+      checkHealth: async () => undefined,
+      log: pino({ level: 'silent' }),
+      onFatal: (error) => {
+        throw error
+      },
+    })
+    try {
+      await until('it is connected', async () => (await queue.backlog()) !== null)
+      let republished = 0
+      const sweepOnce = () =>
+        sweep(
+          {
+            store: createStore(world.db),
+            queue,
+            confirm: { look: async () => ({ kind: 'ack' }) },
+            policy: { sweepGraceMs: 0, stalledCheckIntervalMs: 1_000 },
+            observer: { republished: (count) => (republished += count) },
+            log: pino({ level: 'silent' }),
+            clock: () => new Date(),
+          },
+          new AbortController().signal,
+        )
+      await sweepOnce()
+      expect(republished).toBe(0)
+      await withChannel(amqpUrl(), (channel) => channel.purgeQueue(checkQueue))
+      await sweepOnce()
+      expect(republished).toBe(1)
+    } finally {
+      await queue.close()
+    }
   })
 
   it('is not published twice by two sweeps', async () => {

@@ -142,11 +142,13 @@ export function untilRow(
   txHash: string,
   what: string,
   condition: (row: Record<string, unknown>) => boolean,
+  timeoutMs?: number,
 ): Promise<Record<string, unknown>> {
-  return until(`${txHash} is ${what}`, async () => {
+  const look = async () => {
     const row = await db('transaction_history').where({ tx_hash: txHash }).first()
     return row && condition(row) ? (row as Record<string, unknown>) : undefined
-  })
+  }
+  return until(`${txHash} is ${what}`, look, timeoutMs)
 }
 
 export function untilStatus(db: Knex, txHash: string, status: string): Promise<Record<string, unknown>> {

@@ -22,6 +22,12 @@ export default [
     },
   },
   {
+    kind: 'deadly',
+    confirmed() {
+      process.kill(process.pid, 'SIGKILL')
+    },
+  },
+  {
     kind: 'hanging',
     async confirmed(context) {
       await writeOrder(context)

@@ -1,0 +1,11 @@
+import type { Knex } from 'knex'
+
+/** Makes pending rows whose check could not be published overdue, so that the next sweep publishes it. */
+export async function markUnpublished(db: Knex, ids: readonly string[], graceMs: number): Promise<void> {
+  await db.raw(
+    `UPDATE transaction_history
+        SET next_check_at = LEAST(next_check_at, clock_timestamp() - (:graceMs + 1) * interval '1 millisecond')
+      WHERE id = ANY(:ids) AND status = 'pending' AND parked_at IS NULL`,
+    { ids: [...ids], graceMs },
+  )
+}
