@@ -74,19 +74,22 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
         log.warn({ version: message.version }, 'message of an unknown version; left to a newer worker')
         return { kind: 'wait', delayMs: longestDelayMs(policy.retryDelaysMs) }
       case 'registration':
-        return handleRegistration(message.registration)
+        return handleRegistration(message.registration, redelivered)
       case 'check':
         return handleCheck(message.check, redelivered)
     }
   }
 
-  async function handleRegistration(registration: Registration): Promise<Disposition> {
+  async function handleRegistration(
+    registration: Registration,
+    redelivered: boolean,
+  ): Promise<Disposition> {
     const { outcome, transaction } = await store.record(registration)
     if (outcome === 'conflict') {
       const reason = `${registration.txHash} is recorded already, as ${transaction.id}, with other content`
       return parkMessage('unreadable', reason)
     }
-    return handleCheck(checkOf(transaction), false)
+    return handleCheck(checkOf(transaction), redelivered)
   }
 
   async function handleCheck(check: Check, redelivered: boolean): Promise<Disposition> {
