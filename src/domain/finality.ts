@@ -1,7 +1,7 @@
 import { failureOf, type Receipt } from './receipt.ts'
 import { addLook, isReplaced, type ReplacementLook, type ReplacementPolicy } from './replacement.ts'
 import { type RetryDelaysMs, retryDelayMs } from './schedule.ts'
-import type { Failure, Transaction, TransactionStatus } from './transaction.ts'
+import type { Failure, Transaction } from './transaction.ts'
 
 /**
  * One look at the chain: the head, read first, then the receipt, from the same node.
@@ -157,7 +157,7 @@ function isFinal(observation: { headNumber: number; receipt: Receipt }, policy: 
 
 function decideUnavailable(error: string, policy: FinalityPolicy, transaction: LookedAt): Decision {
   const { status, retryCount, consecutiveErrors } = transaction
-  if (status !== 'pending') return keep(status, policy, error, NOTHING_NEW)
+  if (status !== 'pending') return keep(policy, error, NOTHING_NEW)
   return {
     kind: 'wait',
     reason: 'node-unavailable',
@@ -175,7 +175,10 @@ function decideOpen(
   policy: FinalityPolicy,
   { status, retryCount }: LookedAt,
 ): Decision {
-  if (status !== 'pending') return keep(status, policy, null, notes)
+  if (status === 'expired' && reason === 'receipt-absent') {
+    return { kind: 'keep', nextCheckInMs: null, error: null, notes }
+  }
+  if (status !== 'pending') return keep(policy, null, notes)
   if (retryCount >= policy.retryLimit) {
     return { kind: 'stall', reason, nextCheckInMs: policy.stalledCheckIntervalMs, notes }
   }
@@ -190,14 +193,9 @@ function decideOpen(
   }
 }
 
-function keep(
-  status: TransactionStatus,
-  policy: FinalityPolicy,
-  error: string | null,
-  notes: Notes,
-): Decision {
-  const nextCheckInMs = status === 'stalled' ? policy.stalledCheckIntervalMs : null
-  return { kind: 'keep', nextCheckInMs, error, notes }
+/** Also of an expired transaction: the look that a recheck asked for is made once a node answered for good. */
+function keep(policy: FinalityPolicy, error: string | null, notes: Notes): Decision {
+  return { kind: 'keep', nextCheckInMs: policy.stalledCheckIntervalMs, error, notes }
 }
 
 /** Looks after which a transaction that is still absent is looked at more closely. */

@@ -80,10 +80,7 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     }
   }
 
-  async function handleRegistration(
-    registration: Registration,
-    redelivered: boolean,
-  ): Promise<Disposition> {
+  async function handleRegistration(registration: Registration, redelivered: boolean): Promise<Disposition> {
     const { outcome, transaction } = await store.record(registration)
     if (outcome === 'conflict') {
       const reason = `${registration.txHash} is recorded already, as ${transaction.id}, with other content`

@@ -276,10 +276,17 @@ const table: Row[] = [
   },
   { title: 'expired and absent: kept', observation: absent, from: state('expired'), expected: keep(null) },
   {
-    title: 'expired and not to be seen: kept',
+    title: 'expired and not to be seen: looked at again',
     observation: unavailable,
     from: state('expired'),
-    expected: keep(null, 'time-out'),
+    expected: keep(60_000, 'time-out'),
+  },
+  {
+    title: 'expired and not final yet: looked at again',
+    observation: seen(receipt, 51),
+    changes: { finalityDepthBlocks: 2 },
+    from: state('expired'),
+    expected: keep(60_000),
   },
 ]
 
