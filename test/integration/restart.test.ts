@@ -41,7 +41,9 @@ describeWithBroker('a restart of the broker', () => {
     await folder.remove()
   })
 
-  it('is lived through: recording goes on, checks come back, each write is there once', async () => {
+  it('is lived through: recording goes on, checks come back, each write is there once', {
+    timeout: 120_000,
+  }, async () => {
     folder = await createTemporaryFolder()
     const serverPath = await findRabbitmqServer()
     if (!serverPath) throw new Error('this test kills its own broker: install rabbitmq-server')
@@ -136,7 +138,7 @@ describeOnEachQueue('a crash of PostgreSQL', (kind) => {
 })
 
 describeWithBroker('a stop in good order', () => {
-  it('is possible while broker and database are away: exit 0', async () => {
+  it('is possible while broker and database are away: exit 0', { timeout: 120_000 }, async () => {
     const folder = await createTemporaryFolder()
     const serverPath = await findRabbitmqServer()
     if (!serverPath) throw new Error('this test kills its own broker: install rabbitmq-server')
