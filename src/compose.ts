@@ -7,7 +7,7 @@ import { createConfirm } from './flows/confirm.ts'
 import { createSubmit } from './flows/submit.ts'
 import { sweep } from './flows/sweep.ts'
 import { addAccess } from './http/access.ts'
-import { createApp, typed } from './http/app.ts'
+import { closeApp, createApp, typed } from './http/app.ts'
 import { isLoopbackHost } from './http/loopback.ts'
 import { addOpenApi } from './http/openapi.ts'
 import { addHealthRoutes, addMetricsRoute } from './http/operation-routes.ts'
@@ -167,7 +167,8 @@ async function serve(
     })
   })
   sayWhoIsServed(config, log)
-  lifecycle.add('http', () => app.close())
+  // Half of the time is for the rest of the stop: the queue and the database come after.
+  lifecycle.add('http', () => closeApp(app, config.shutdownTimeoutMs / 2))
   return app.listen({ host: config.host, port: config.port ?? (role === 'worker' ? 0 : 8080) })
 }
 

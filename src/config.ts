@@ -164,7 +164,7 @@ const SETTINGS = {
   maxEventLoopDelayMs: setting({
     variable: 'MAX_EVENT_LOOP_DELAY_MS',
     fallback: '1000',
-    meaning: 'mean delay of the event loop over a second beyond which the API answers 503',
+    meaning: 'mean delay of the event loop, over 2 s, beyond which the API answers 503',
     read: wholeNumber(1, 600_000),
   }),
   maxMemoryMb: setting({

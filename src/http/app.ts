@@ -75,3 +75,13 @@ export async function createApp(log: FastifyBaseLogger): Promise<TypedApp> {
   useProblems(app)
   return typed(app)
 }
+
+/** Lets the requests under way end; what is not done by then, like an answer that nobody reads, is cut off. */
+export async function closeApp(app: TypedApp, graceMs: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), graceMs)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -135,9 +135,10 @@ function fieldProblem(error: FastifySchemaValidationError, context: string): Fie
 
 /**
  * Classes of SQLSTATE that say nothing about the statement: connection lost, login refused, database not there,
- * out of resources, taken out of service; and a statement ended by a time limit, a deadlock or a failover.
+ * out of resources, taken out of service; and a statement ended by a time limit, a deadlock or a failover, or
+ * before it began since the database takes no connections.
  */
-const UNAVAILABLE_SQLSTATE = /^(08|28|3D|53|57|58)...$|^(25006|40001|40P01|55P03)$/
+const UNAVAILABLE_SQLSTATE = /^(08|28|3D|53|57|58)...$|^(25006|40001|40P01|55000|55P03)$/
 const UNAVAILABLE_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'ETIMEDOUT', 'EPIPE'])
 
 function isDatabaseUnavailable(error: Error & { code?: string }): boolean {

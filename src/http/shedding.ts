@@ -13,7 +13,8 @@ export interface SheddingOptions {
   readonly onShed: () => void
 }
 
-const SAMPLE_INTERVAL_MS = 1_000
+/** Long, so that a single pause (a collection of garbage, a start) is outweighed: only lasting delay sheds. */
+const SAMPLE_INTERVAL_MS = 2_000
 const MEMORY_SHARE = 0.9
 const BYTES_PER_MB = 1024 * 1024
 const RETRY_AFTER_S = '1'
