@@ -176,9 +176,9 @@ function sayWhoIsServed({ apiKeys, host }: RunnableConfig, log: Logger): void {
   if (apiKeys.length > 0)
     log.info({ keys: apiKeys.map(({ name }) => name) }, 'the API takes requests with a key')
   else if (isLoopbackHost(host))
-    log.info({ insteadSet: 'API_KEYS' }, 'there are no keys: only loopback is served')
+    log.info({ setting: 'API_KEYS' }, 'there are no keys: only loopback is served')
   else {
     const text = 'there are no keys: only loopback is served, all others get 403 except for health and docs'
-    log.warn({ host, insteadSet: 'API_KEYS' }, text)
+    log.warn({ host, setting: 'API_KEYS' }, text)
   }
 }

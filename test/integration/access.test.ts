@@ -155,7 +155,7 @@ describe('without keys', () => {
     for (const path of OPEN) expect((await ask(`${there}${path}`)).status).toBe(200)
     expect((await ask(`${at(url, '127.0.0.1')}/v1/transactions`)).status).toBe(200)
     const warnings = log.filter((entry) => entry['level'] === 40)
-    expect(warnings.map((entry) => entry['insteadSet'])).toEqual(['API_KEYS'])
+    expect(warnings.map((entry) => entry['setting'])).toEqual(['API_KEYS'])
   })
 
   it.runIf(outside && hasIPv6)('an IPv4 peer of an IPv6 socket is told apart too', async () => {
@@ -178,7 +178,7 @@ describe('without keys', () => {
 
   it('the log says so', async () => {
     const { log } = await world.start('api')
-    const said = log.filter((entry) => entry['insteadSet'] === 'API_KEYS')
+    const said = log.filter((entry) => entry['setting'] === 'API_KEYS')
     expect(said).toMatchObject([{ level: 30, msg: expect.stringContaining('only loopback is served') }])
   })
 

@@ -102,7 +102,7 @@ describe('a crash of PostgreSQL', () => {
       return answer.status >= 500 && answer
     })
     expect(refused.status).toBe(503)
-    expect(refused.body.detail).toContain('nothing was recorded')
+    expect(refused.body.detail).toContain('never recorded twice')
     for (const txHash of hashes) node.include(txHash)
     await restarted
     const db = openDatabase({ url: postgres.url, poolMax: 1, applicationName: 'test' })
