@@ -38,14 +38,24 @@ function expectNoSecret(text: string): void {
   expect(text).not.toContain(shop.entry)
 }
 
-/** All that a command which fails says. */
-async function outputOf(command: string, given: Record<string, string>): Promise<string> {
+/** All that a command says which ends by itself. */
+async function outputOf(command: string, given: Record<string, string> = {}): Promise<string> {
   const { PATH = '', HOME = '' } = process.env
-  const failed = await promisify(execFile)(process.execPath, ['dist/main.js', command], {
+  const ended = await promisify(execFile)(process.execPath, ['dist/main.js', ...command.split(' ')], {
     env: { PATH, HOME, LOG_LEVEL: 'trace', ...given },
   }).catch((error: { stdout: string; stderr: string }) => error)
-  return failed.stdout + failed.stderr
+  return ended.stdout + ended.stderr
 }
+
+it('the key that `key create` shows is let in by the entry that it shows', async () => {
+  const [, key = '', , entry = ''] = (await outputOf('key create --name web-shop')).split('\n')
+  expect(key).toMatch(/^ck_web-shop_/)
+  expect(entry).toMatch(/^web-shop:/)
+  const { url } = await world.start('api', { API_KEYS: entry })
+  const ask = (headers: Record<string, string>) => fetch(`${url}/v1/transactions`, { headers })
+  expect((await ask({ authorization: `Bearer ${key}` })).status).toBe(200)
+  expect((await ask({})).status).toBe(401)
+})
 
 describe('no secret of the environment is in what a process says', () => {
   it.each(['migrate', 'api', 'worker', 'start'])('when %s finds no database', async (command) => {
