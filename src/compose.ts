@@ -7,9 +7,12 @@ import { REPLACEMENT_POLICY } from './domain/replacement.ts'
 import { createConfirm } from './flows/confirm.ts'
 import { createSubmit } from './flows/submit.ts'
 import { sweep } from './flows/sweep.ts'
-import { createApp } from './http/app.ts'
+import { addAccess } from './http/access.ts'
+import { closeApp, createApp, typed } from './http/app.ts'
+import { isLoopbackHost } from './http/loopback.ts'
 import { addOpenApi } from './http/openapi.ts'
-import { addOperationRoutes } from './http/operation-routes.ts'
+import { addHealthRoutes, addMetricsRoute } from './http/operation-routes.ts'
+import { addShedding } from './http/shedding.ts'
 import { addTransactionRoutes } from './http/transaction-routes.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { loadHandlers } from './load-handlers.ts'
@@ -150,29 +153,46 @@ async function serve(
   metrics: Metrics,
   isStopping: () => boolean,
 ): Promise<string> {
-  const app = createApp(log)
+  const app = await createApp(log)
   if (role !== 'worker') await addOpenApi(app, packageVersion())
-  addOperationRoutes(app, {
-    metrics,
-    readiness: {
-      process: async () => {
-        if (isStopping()) throw new Error('stopping')
-      },
-      database: () => store.ping(),
-      ...(role === 'api'
-        ? {}
-        : {
-            consumer: async () => {
-              if (!queue.isConsuming()) throw new Error('not consuming')
-            },
-          }),
+  addHealthRoutes(app, {
+    process: async () => {
+      if (isStopping()) throw new Error('stopping')
     },
+    database: () => store.ping(),
+    ...(role === 'api'
+      ? {}
+      : {
+          consumer: async () => {
+            if (!queue.isConsuming()) throw new Error('not consuming')
+          },
+        }),
   })
-  if (role !== 'worker') {
+  await app.register(async (guarded) => {
+    await addAccess(guarded, { ...config, onRefused: metrics.refused })
+    addMetricsRoute(typed(guarded), metrics)
+    if (role === 'worker') return
     const { submit, recheck, drain } = createSubmit({ store, queue, policy: config, log })
     lifecycle.add('publishes under way', drain)
-    addTransactionRoutes(app, { chain: config.chain, submit, recheck, load: store.load, list: store.list })
-  }
-  lifecycle.add('http', () => app.close())
+    const transactions = { chain: config.chain, submit, recheck, load: store.load, list: store.list }
+    await guarded.register(async (api) => {
+      await addShedding(api, { ...config, onShed: () => metrics.refused('overloaded') })
+      addTransactionRoutes(typed(api), transactions)
+    })
+  })
+  sayWhoIsServed(config, log)
+  // Half of the time is for the rest of the stop: the queue and the database come after.
+  lifecycle.add('http', () => closeApp(app, config.shutdownTimeoutMs / 2))
   return app.listen({ host: config.host, port: config.port ?? (role === 'worker' ? 0 : 8080) })
+}
+
+function sayWhoIsServed({ apiKeys, host }: RunnableConfig, log: Logger): void {
+  if (apiKeys.length > 0)
+    log.info({ keys: apiKeys.map(({ name }) => name) }, 'the API takes requests with a key')
+  else if (isLoopbackHost(host))
+    log.info({ setting: 'API_KEYS' }, 'there are no keys: only loopback is served')
+  else {
+    const text = 'there are no keys: only loopback is served, all others get 403 except for health and docs'
+    log.warn({ host, setting: 'API_KEYS' }, text)
+  }
 }

@@ -1,4 +1,5 @@
 import type { RetryDelaysMs } from './domain/schedule.ts'
+import { type ApiKeyEntry, parseApiKeyEntries } from './http/api-key.ts'
 
 /** The settings of one process. Times are in ms. */
 export interface Config {
@@ -21,6 +22,17 @@ export interface Config {
   readonly host: string
   /** Null: 8080 where the API is served, otherwise a free one. */
   readonly port: number | null
+  /** Empty: only loopback is served. */
+  readonly apiKeys: readonly ApiKeyEntry[]
+  /** Requests of one key, or of one address where there are no keys. 0: no limit. */
+  readonly rateLimitPerMinute: number
+  /** Refused keys of one address. */
+  readonly authFailureLimitPerMinute: number
+  /** Requests that the API has in hand before it sheds. */
+  readonly maxRequestsInFlight: number
+  readonly maxEventLoopDelayMs: number
+  /** Null: a share of what the container or the machine has. */
+  readonly maxMemoryMb: number | null
   readonly retryDelaysMs: RetryDelaysMs
   readonly retryLimit: number
   readonly expireAfterMs: number
@@ -144,6 +156,44 @@ const SETTINGS = {
     fallbackText: '8080; of `worker` any free one',
     meaning: 'port of the HTTP server; 0 takes a free one and logs it',
     read: wholeNumber(0, 65_535),
+  }),
+  apiKeys: setting({
+    variable: 'API_KEYS',
+    fallback: null,
+    fallbackText: 'only loopback is served',
+    meaning: 'keys of the API, separated by commas, as `confirmd key create` prints them: `name:sha256`',
+    read: parseApiKeyEntries,
+  }),
+  rateLimitPerMinute: setting({
+    variable: 'RATE_LIMIT_PER_MINUTE',
+    fallback: '0',
+    meaning: 'requests of one key (without keys, of one address) in a minute; 0 sets no limit',
+    read: wholeNumber(0, 1_000_000_000),
+  }),
+  authFailureLimitPerMinute: setting({
+    variable: 'AUTH_FAILURE_LIMIT_PER_MINUTE',
+    fallback: '60',
+    meaning: 'requests of one address without a valid key in a minute; from then on 429 instead of 401',
+    read: wholeNumber(1, 1_000_000),
+  }),
+  maxRequestsInFlight: setting({
+    variable: 'MAX_REQUESTS_IN_FLIGHT',
+    fallback: '500',
+    meaning: 'requests that the API works on at a time; the next one is answered 503 at once',
+    read: wholeNumber(1, 100_000),
+  }),
+  maxEventLoopDelayMs: setting({
+    variable: 'MAX_EVENT_LOOP_DELAY_MS',
+    fallback: '1000',
+    meaning: 'mean delay of the event loop, over 2 s, beyond which the API answers 503',
+    read: wholeNumber(1, 600_000),
+  }),
+  maxMemoryMb: setting({
+    variable: 'MAX_MEMORY_MB',
+    fallback: null,
+    fallbackText: '90% of what the container or machine has',
+    meaning: 'memory of the process, in MB, beyond which the API answers 503',
+    read: wholeNumber(1, 16_777_216),
   }),
   retryDelaysMs: setting({
     variable: 'RETRY_DELAYS_MS',
@@ -270,6 +320,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return Object.freeze({
     ...values,
     production,
+    apiKeys: values.apiKeys ?? [],
     sweepGraceMs: values.sweepGraceMs ?? longestMs + SWEEP_GRACE_BEYOND_LONGEST_DELAY_MS,
   })
 }

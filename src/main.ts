@@ -2,8 +2,10 @@
 import { Command } from 'commander'
 import { type Role, type RunnableConfig, run } from './compose.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import { createApiKey } from './http/api-key.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLog } from './observe/log.ts'
+import { createRedact } from './observe/redact.ts'
 import { describeDatabase, openDatabase } from './store/database.ts'
 import { migrate } from './store/migrations.ts'
 import { packageVersion } from './version.ts'
@@ -14,7 +16,8 @@ const EXIT_CONFIG = 78
 
 async function runRole(role: Role): Promise<void> {
   const config = configOrExit()
-  const log = createLog({ level: config.logLevel, role, pretty: process.stdout.isTTY === true })
+  const redact = createRedact(urlsOf(config))
+  const log = createLog({ level: config.logLevel, role, pretty: process.stdout.isTTY === true, redact })
   const lifecycle = createLifecycle((name, error) =>
     log.error({ err: error, resource: name }, 'release failed'),
   )
@@ -82,7 +85,8 @@ async function provideParts(
 }
 
 async function runMigrate(): Promise<void> {
-  const { databaseUrl } = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
+  const config = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
+  const { databaseUrl } = config
   if (databaseUrl === null)
     exit(EXIT_CONFIG, "migrate needs DATABASE_URL; 'confirmd start' migrates by itself")
   const db = openDatabase({ url: databaseUrl, poolMax: 1, applicationName: 'confirmd migrate' })
@@ -91,11 +95,27 @@ async function runMigrate(): Promise<void> {
     const where = describeDatabase(databaseUrl)
     print(ran.length > 0 ? `${where}: ran ${ran.join(', ')}` : `${where}: the schema is up to date`)
   } catch (error) {
-    print(`migration failed: ${(error as Error).message}`, process.stderr)
+    const redact = createRedact(urlsOf(config))
+    print(redact(`migration failed: ${(error as Error).message}`), process.stderr)
     process.exitCode = EXIT_FAILED
   } finally {
     await db.destroy()
   }
+}
+
+function runKeyCreate({ name }: { name?: string }): void {
+  try {
+    const { key, entry } = createApiKey(name)
+    print(`key, shown this once; send it as 'Authorization: Bearer <key>':\n${key}`)
+    print(`entry for API_KEYS, separated by a comma from others:\n${entry}`)
+  } catch (error) {
+    exit(EXIT_FAILED, (error as Error).message)
+  }
+}
+
+/** The settings that hold credentials. */
+function urlsOf({ databaseUrl, amqpUrl, rpcUrls }: Config): string[] {
+  return [databaseUrl, amqpUrl, ...(rpcUrls ?? [])].filter((url) => url !== null)
 }
 
 function configOrExit(defaults: Record<string, string> = {}): Config {
@@ -134,4 +154,11 @@ program
   .description('checks transactions; run as many as needed')
   .action(() => runRole('worker'))
 program.command('migrate').description('brings the database schema up to date').action(runMigrate)
+program
+  .command('key')
+  .description('keys of the API')
+  .command('create')
+  .description('makes a key and the entry for API_KEYS; the key itself is stored nowhere')
+  .option('--name <name>', 'whose key it is, shown in logs; random if not given')
+  .action(runKeyCreate)
 await program.parseAsync()

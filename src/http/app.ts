@@ -1,32 +1,67 @@
 import { randomUUID } from 'node:crypto'
+import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Ajv } from 'ajv'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import { useProblems } from './problem.ts'
+import { answerClientError, answerFrameworkError, useProblems } from './problem.ts'
 
 export const BODY_LIMIT_BYTES = 256 * 1024
+/** All headers of a request, and its request line, together. */
+const HEADERS_LIMIT_BYTES = 16 * 1024
+/** Of one parameter in a path; the longest of ours is a UUID. */
+const PARAMETER_LIMIT_CHARS = 64
+/** A client that sends slower than this holds no connection for long. */
+const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
+const TIMEOUT_CHECK_INTERVAL_MS = 2_000
+/** A connection without a byte for this long is given up, also while it waits for an answer. */
+const CONNECTION_TIMEOUT_MS = 120_000
+/** Longer than the idle limit of the usual load balancers (60 s): else one may send into a closing connection. */
+const KEEP_ALIVE_TIMEOUT_MS = 72_000
+/** An idle connection costs some 10 kB; more than these are turned away unheard. */
+const MAX_CONNECTIONS = 10_000
+
+/** TLS, and with it HSTS, is the matter of what stands before us. */
+const SECURITY_HEADERS = {
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+  },
+  strictTransportSecurity: false,
+}
 
 /** What a caller may give as X-Request-Id; anything else gets an id of ours. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
-const typed = (app: FastifyInstance) => app.withTypeProvider<TypeBoxTypeProvider>()
+export const typed = (app: FastifyInstance) => app.withTypeProvider<TypeBoxTypeProvider>()
 export type TypedApp = ReturnType<typeof typed>
 
-/** An HTTP server without routes: request ids, validation that names every field, errors as problems. */
-export function createApp(log: FastifyBaseLogger): TypedApp {
+/** An HTTP server without routes: limits, request ids, validation that names every field, errors as problems. */
+export async function createApp(log: FastifyBaseLogger): Promise<TypedApp> {
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    routerOptions: { maxParamLength: PARAMETER_LIMIT_CHARS },
+    http: {
+      maxHeaderSize: HEADERS_LIMIT_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+    },
+    frameworkErrors: answerFrameworkError,
+    clientErrorHandler: answerClientError,
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    return503OnClosing: false,
     genReqId: (request) => {
       const given = request.headers['x-request-id']
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
     },
   })
+  app.server.maxConnections = MAX_CONNECTIONS
+  await app.register(helmet, SECURITY_HEADERS)
   const options = { allErrors: true, verbose: true, useDefaults: true, removeAdditional: false } as const
   const strict = new Ajv({ ...options, coerceTypes: false })
   const coercing = new Ajv({ ...options, coerceTypes: true })
@@ -39,4 +74,14 @@ export function createApp(log: FastifyBaseLogger): TypedApp {
   })
   useProblems(app)
   return typed(app)
+}
+
+/** Lets the requests under way end; what is not done by then, like an answer that nobody reads, is cut off. */
+export async function closeApp(app: TypedApp, graceMs: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), graceMs)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(timer)
+  }
 }

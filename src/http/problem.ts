@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type {
   FastifyError,
   FastifyInstance,
@@ -23,23 +25,21 @@ export class ProblemError extends Error {
   override readonly name = 'ProblemError'
   readonly statusCode: number
   readonly problems: readonly FieldProblem[]
-  constructor(statusCode: number, detail: string, problems: readonly FieldProblem[] = []) {
+  readonly headers: Readonly<Record<string, string>>
+  constructor(
+    statusCode: number,
+    detail: string,
+    problems: readonly FieldProblem[] = [],
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(detail)
     this.statusCode = statusCode
     this.problems = problems
+    this.headers = headers
   }
 }
 
-const TITLES: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  409: 'Conflict',
-  413: 'Content Too Large',
-  415: 'Unsupported Media Type',
-  500: 'Internal Server Error',
-  503: 'Service Unavailable',
-}
+const CONTENT_TYPE = 'application/problem+json'
 
 /** Makes every error of the app, also those of fastify itself, a problem; what is ours is only logged. */
 export function useProblems(app: FastifyInstance): void {
@@ -49,7 +49,9 @@ export function useProblems(app: FastifyInstance): void {
       return send(reply, 400, errors.map(({ field, message }) => `${field} ${message}`).join('; '), errors)
     }
     const status = error.statusCode ?? 500
-    if (error instanceof ProblemError) return send(reply, status, error.message, error.problems)
+    if (error instanceof ProblemError) {
+      return send(reply.headers(error.headers), status, error.message, error.problems)
+    }
     if (status < 500) return send(reply, status, error.message)
     return sendFailure(error, request, reply)
   })
@@ -58,13 +60,42 @@ export function useProblems(app: FastifyInstance): void {
   )
 }
 
+/** For errors that come before any route: a URL that can't be read, a parameter that is too long. */
+export function answerFrameworkError(
+  error: FastifyError,
+  _request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  void send(reply, error.statusCode ?? 400, error.message)
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, readonly [status: number, detail: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'the headers are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request was not complete in time'],
+}
+
+/** For what is no HTTP request at all: there is no reply, only the socket. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'this is not a request of HTTP/1.1']
+  const body = JSON.stringify(problemOf(status, detail))
+  const head = [
+    `HTTP/1.1 ${status} ${titleOf(status)}`,
+    `content-type: ${CONTENT_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+  socket.destroy()
+}
+
 /** The reason stays in the log: it may hold SQL, addresses or a payload. */
 function sendFailure(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   request.log.error({ err: error }, 'request failed')
   const unavailable = isDatabaseUnavailable(error)
   if (unavailable) void reply.header('retry-after', '1')
   const detail = unavailable
-    ? 'the database can not be reached; nothing was recorded, try again'
+    ? 'the database can not be reached or is too slow; try again, a transaction is never recorded twice'
     : 'something went wrong here; the log has the request under its id'
   return send(reply, unavailable ? 503 : 500, `${detail} (request ${request.id})`)
 }
@@ -75,14 +106,20 @@ function send(
   detail: string,
   errors: readonly FieldProblem[] = [],
 ): FastifyReply {
-  const problem: Problem = {
-    type: 'about:blank',
-    title: TITLES[status] ?? 'Error',
-    status,
-    detail,
-    ...(errors.length > 0 ? { errors: [...errors] } : {}),
-  }
-  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem)
+  return reply
+    .code(status)
+    .type(CONTENT_TYPE)
+    .serializer(JSON.stringify)
+    .send(problemOf(status, detail, errors))
+}
+
+function problemOf(status: number, detail: string, errors: readonly FieldProblem[] = []): Problem {
+  const problem = { type: 'about:blank', title: titleOf(status), status, detail }
+  return errors.length > 0 ? { ...problem, errors: [...errors] } : problem
+}
+
+function titleOf(status: number): string {
+  return STATUS_CODES[status] ?? 'Error'
 }
 
 function fieldProblem(error: FastifySchemaValidationError, context: string): FieldProblem {
@@ -96,12 +133,16 @@ function fieldProblem(error: FastifySchemaValidationError, context: string): Fie
   return { field, message: description ? `must be ${description}` : (error.message ?? 'is not valid') }
 }
 
-const UNAVAILABLE_SQLSTATES = new Set(['53300', '57P01', '57P02', '57P03'])
+/**
+ * Classes of SQLSTATE that say nothing about the statement: connection lost, login refused, database not there,
+ * out of resources, taken out of service; and a statement ended by a time limit, a deadlock or a failover, or
+ * before it began since the database takes no connections.
+ */
+const UNAVAILABLE_SQLSTATE = /^(08|28|3D|53|57|58)...$|^(25006|40001|40P01|55000|55P03)$/
 const UNAVAILABLE_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'ETIMEDOUT', 'EPIPE'])
 
 function isDatabaseUnavailable(error: Error & { code?: string }): boolean {
   if (error.name === 'KnexTimeoutError') return true
-  if (error.code && (UNAVAILABLE_SQLSTATES.has(error.code) || UNAVAILABLE_CODES.has(error.code))) return true
-  if (error.code?.startsWith('08')) return true
-  return /Connection terminated|timeout expired|connection timeout/i.test(error.message)
+  if (error.code && (UNAVAILABLE_SQLSTATE.test(error.code) || UNAVAILABLE_CODES.has(error.code))) return true
+  return /Connection terminated|timeout expired|connection timeout|read timeout/i.test(error.message)
 }

@@ -43,8 +43,15 @@ export const Health = Type.Object({
   checks: Type.Record(Type.String(), Type.String()),
 })
 
-/** Answers of a route that may end in these problems. */
+/** What the guard of the API answers on any of its routes: no key, not from here, too many, too busy. */
+const GUARD_STATUSES = [401, 403, 429, 503] as const
+
+/** Answers of a route of the API that may end in these problems, or in those of its guard. */
 export function problemAnswers<const S extends readonly number[]>(...statuses: S) {
   const answer = { description: 'a problem', content: { 'application/problem+json': { schema: Problem } } }
-  return Object.fromEntries(statuses.map((status) => [status, answer])) as Record<S[number], typeof answer>
+  const all = [...statuses, ...GUARD_STATUSES]
+  return Object.fromEntries(all.map((status) => [status, answer])) as Record<
+    S[number] | (typeof GUARD_STATUSES)[number],
+    typeof answer
+  >
 }

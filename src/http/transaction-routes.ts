@@ -35,7 +35,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
         description:
           'Answers 202 once the transaction is recorded, 200 if it was recorded before with the same content.',
         body: RegistrationBody,
-        response: { 200: TransactionView, 202: TransactionView, ...problemAnswers(400, 409, 413, 415, 503) },
+        response: { 200: TransactionView, 202: TransactionView, ...problemAnswers(400, 409, 413, 415) },
       },
     },
     async (request, reply) => {
@@ -64,7 +64,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
         tags: TAGS,
         summary: 'One transaction',
         params: TransactionId,
-        response: { 200: TransactionView, ...problemAnswers(400, 404, 503) },
+        response: { 200: TransactionView, ...problemAnswers(400, 404) },
       },
     },
     async (request) => {
@@ -81,7 +81,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
         tags: TAGS,
         summary: 'Transactions, the newest first',
         querystring: ListQuery,
-        response: { 200: TransactionPage, ...problemAnswers(400, 503) },
+        response: { 200: TransactionPage, ...problemAnswers(400) },
       },
     },
     async (request) => {
@@ -111,7 +111,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
         summary: 'Look at a transaction again, from the start',
         description: 'For transactions that are stalled, expired, or whose business write failed too often.',
         params: TransactionId,
-        response: { 202: TransactionView, ...problemAnswers(400, 404, 409, 503) },
+        response: { 202: TransactionView, ...problemAnswers(400, 404, 409) },
       },
     },
     async (request, reply) => {

@@ -6,13 +6,25 @@ export interface LogOptions {
   readonly role: string
   /** Lines for a person instead of JSON. */
   readonly pretty: boolean
+  /** Takes the secrets out of a line before it is written. */
+  readonly redact: (line: string) => string
 }
 
+/** Wherever a request's headers may be logged from. */
+const SECRET_HEADERS = ['authorization', 'cookie', 'proxy-authorization', 'x-api-key'] as const
+const HEADER_PLACES = ['headers', '*.headers', '*.*.headers'] as const
+const REDACT_PATHS = HEADER_PLACES.flatMap((place) => SECRET_HEADERS.map((name) => `${place}["${name}"]`))
+
 /** The process's log: JSON, one line an event, or the same for a person at a terminal. */
-export function createLog({ level, role, pretty: forPerson }: LogOptions): Logger {
-  const destination: DestinationStream | undefined = forPerson
+export function createLog({ level, role, pretty: forPerson, redact }: LogOptions): Logger {
+  const output: DestinationStream = forPerson
     ? pretty({ translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname,role' })
-    : undefined
-  const options = { level, base: { role, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }
-  return destination ? pino(options, destination) : pino(options)
+    : pino.destination(1)
+  const options = {
+    level,
+    base: { role, pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: { paths: REDACT_PATHS, censor: '[redacted]' },
+  }
+  return pino(options, { write: (line) => output.write(redact(line)) })
 }

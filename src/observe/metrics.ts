@@ -70,6 +70,12 @@ export function createMetrics(sources: GaugeSources) {
     labelNames: ['node', 'method', 'code'],
     registers,
   })
+  const refused = new Counter({
+    name: 'confirmd_http_refused_total',
+    help: 'Requests turned away before their route, by reason',
+    labelNames: ['reason'],
+    registers,
+  })
   sampledGauge('confirmd_queue_depth', 'Messages in a queue', 'queue', sources.queueDepths)
   sampledGauge('confirmd_open_transactions', 'Rows without a verdict', 'state', sources.openTransactions)
 
@@ -101,6 +107,7 @@ export function createMetrics(sources: GaugeSources) {
     expired: () => settled.inc({ status: 'expired' }),
     handlerFailed: (kind: string) => handlerFailures.inc({ kind }),
     parked: (reason: string) => parked.inc({ reason }),
+    refused: (reason: string) => refused.inc({ reason }),
     republished: (count: number) => republished.inc(count),
     rpcCalled: ({
       node,

@@ -32,6 +32,8 @@ export function openDatabase(options: DatabaseOptions): Knex {
     pool: { min: 0, max: poolMax },
     log: { warn, error: warn, deprecate: warn, debug: warn },
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
+    // Its errors would carry the bound values, payloads among them, into the log.
+    compileSqlOnError: false,
   })
 }
 

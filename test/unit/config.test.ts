@@ -32,6 +32,12 @@ describe('the configuration', () => {
       shutdownTimeoutMs: 25_000,
       logLevel: 'info',
       amqpPrefix: 'TX',
+      apiKeys: [],
+      rateLimitPerMinute: 0,
+      authFailureLimitPerMinute: 60,
+      maxRequestsInFlight: 500,
+      maxEventLoopDelayMs: 1000,
+      maxMemoryMb: null,
     })
   })
 
@@ -59,8 +65,10 @@ describe('the configuration', () => {
       LOG_LEVEL: 'loud',
       DATABASE_URL: 'mysql://x',
       CHAIN_ID: '1e3',
+      API_KEYS: 'shop',
     })
     expect(problems.map((line) => line.split(' ')[0]).sort()).toEqual([
+      'API_KEYS',
       'CHAIN_ID',
       'DATABASE_URL',
       'LOG_LEVEL',
@@ -70,13 +78,14 @@ describe('the configuration', () => {
     ])
   })
 
-  it('never repeats a URL in a problem: it may hold a password or a key', () => {
+  it('never repeats a URL or a key in a problem', () => {
     const problems = problemsOf({
       DATABASE_URL: 'secret-password',
       RPC_URLS: 'ftp://secret-key',
       AMQP_URL: 'secret',
+      API_KEYS: `shop:${'0'.repeat(64)},ck_shop_secret,secret:0`,
     })
-    expect(problems).toHaveLength(3)
+    expect(problems).toHaveLength(4)
     expect(problems.join()).not.toContain('secret')
   })
 

@@ -7,7 +7,7 @@ import { TRANSACTION_STATUSES } from '../../src/domain/transaction.ts'
 const readme = readFileSync('README.md', 'utf8')
 const packageJson = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
 const VARIABLES = SETTING_LIST.map(({ variable }) => variable)
-const ROLES = ['start', 'api', 'worker', 'migrate']
+const COMMANDS = ['start', 'api', 'worker', 'migrate', 'key']
 
 function tableAfter(heading: string): string[] {
   const section = readme.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
@@ -36,10 +36,10 @@ it('every npm script that the README names exists', () => {
   for (const [, script] of named) expect(packageJson.scripts).toHaveProperty(script ?? '')
 })
 
-it('every role that the README runs exists', () => {
+it('every command that the README runs exists', () => {
   const named = [...readme.matchAll(/node dist\/main\.js (\w+)/g)].map(([, role]) => role)
-  expect(named).toEqual(['migrate', 'api', 'worker'])
-  for (const role of named) expect(ROLES).toContain(role)
+  expect(named).toEqual(['migrate', 'api', 'worker', 'key'])
+  for (const role of named) expect(COMMANDS).toContain(role)
 })
 
 interface Service {
@@ -59,7 +59,8 @@ it('docker-compose.yml runs roles that exist, with settings that exist, in an or
     const { command, environment = {} } = compose.services[name] ?? {}
     expect(command).toEqual([name])
     for (const variable of Object.keys(environment)) expect([...VARIABLES, 'NODE_ENV']).toContain(variable)
-    expect(Object.keys(environment)).toEqual(expect.arrayContaining(['DATABASE_URL', 'AMQP_URL', 'RPC_URLS']))
+    const needed = ['DATABASE_URL', 'AMQP_URL', 'RPC_URLS', 'API_KEYS']
+    expect(Object.keys(environment)).toEqual(expect.arrayContaining(needed))
   }
   expect(compose.services['migrate']?.depends_on).toMatchObject({
     postgres: { condition: 'service_healthy' },
