@@ -17,6 +17,7 @@ import { addTransactionRoutes } from './http/transaction-routes.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { loadHandlers } from './load-handlers.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
+import { createRedact } from './observe/redact.ts'
 import { repeat } from './repeat.ts'
 import { openDatabase } from './store/database.ts'
 import { migrate, pendingMigrations } from './store/migrations.ts'
@@ -137,6 +138,7 @@ async function openConfiguredChain(
     maxLagBlocks: config.rpcMaxLagBlocks,
     maxHeadAgeMs: config.rpcMaxHeadAgeMs,
     witnesses,
+    redact: createRedact(config.rpcUrls ?? []),
     onCall: metrics.rpcCalled,
     onChainChecked: (node, problem) => {
       if (problem) log.error({ node, problem }, 'node not used')

@@ -16,6 +16,7 @@ export interface ChainOptions {
   readonly maxHeadAgeMs: number
   /** Nodes that must agree on a verdict without a receipt. */
   readonly witnesses: number
+  readonly redact: (text: string) => string
   readonly onCall: (call: RpcCall) => void
   /** Told when a node is found on another chain (the problem), and when it is back on ours (null). */
   readonly onChainChecked: (node: string, problem: string | null) => void
@@ -30,7 +31,7 @@ export interface Chain {
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 export function openChain(options: ChainOptions): Chain {
-  const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked, witnesses } = options
+  const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked, witnesses, redact } = options
   const nodes = urls.map((url) => {
     const transport = createRpcTransport({ url, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES })
     return createChainNode(guardTransport(transport, { maxInFlight, onCall }), { chainId, onChainChecked })
@@ -43,7 +44,7 @@ export function openChain(options: ChainOptions): Chain {
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
   for (const node of nodes) node.checkChain().catch(() => undefined)
   return {
-    observe: (query) => observe(query, { nodes, heads, witnesses }),
+    observe: (query) => observe(query, { nodes, heads, witnesses, redact }),
     close: async () => {
       await Promise.all(nodes.map((node) => node.close()))
     },

@@ -10,6 +10,8 @@ export interface ObserveOptions {
   readonly heads: HeadTracker
   /** Fresh nodes that a thorough look asks before it calls a transaction absent. */
   readonly witnesses: number
+  /** Takes secrets out of what a node said: some repeat the key of the URL they were asked under. */
+  readonly redact: (text: string) => string
 }
 
 /** What one fresh node without a receipt said. */
@@ -27,7 +29,7 @@ interface Absence {
  */
 export async function observe(
   query: Query,
-  { nodes, heads, witnesses }: ObserveOptions,
+  { nodes, heads, witnesses, redact }: ObserveOptions,
 ): Promise<Observation> {
   const needed = query.thorough ? witnesses : 1
   const absences: Absence[] = []
@@ -51,7 +53,7 @@ export async function observe(
       if (absences.length >= needed) return toAbsent(absences, witnesses)
     } catch (error) {
       if (!(error instanceof RpcError)) throw error
-      errors.push(error.message)
+      errors.push(redact(error.message))
     }
   }
   // An ordinary look at one fresh node stands; a thorough one that lacks witnesses still found it absent.

@@ -36,6 +36,7 @@ describe('what counts as an observation', () => {
       maxLagBlocks: 5,
       maxHeadAgeMs: 30_000,
       witnesses: Math.min(2, count),
+      redact: (text: string) => text,
       onCall: (call) => calls.push(call),
       onChainChecked: (_node, problem) => chainProblems.push(problem),
       ...changes,
