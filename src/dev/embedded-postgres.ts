@@ -15,6 +15,8 @@ export interface EmbeddedPostgres {
   stop(): Promise<void>
   /** Stops at once, as a crash would, and starts again on the same port and data. */
   crashAndRestart(): Promise<void>
+  /** Does something while the server is stopped. */
+  whileStopped<T>(work: () => Promise<T>): Promise<T>
 }
 
 export interface EmbeddedPostgresOptions {
@@ -68,6 +70,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       process.kill(pid, 'SIGQUIT')
       await running.ended
       running = await start()
+    },
+    whileStopped: async (work) => {
+      await running.stop()
+      try {
+        return await work()
+      } finally {
+        running = await start()
+      }
     },
   }
 }
