@@ -61,7 +61,7 @@ export async function startRole(
     onOutput: read,
     ...(workingDirectory ? { workingDirectory } : {}),
   })
-  const line = await Promise.race([serving, failure(started, role)])
+  const line = await servingLine(serving, started, role)
   const pid = Number(line['pid'])
   return {
     url: String(line['url']),
@@ -80,13 +80,14 @@ export async function startRole(
   }
 }
 
-async function failure(started: Leashed, role: Role): Promise<never> {
+async function servingLine(serving: Promise<LogLine>, started: Leashed, role: Role): Promise<LogLine> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<string>((resolve) => {
     timer = setTimeout(() => resolve(`did not serve within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
   })
-  const reason = await Promise.race([started.ended.then((code) => `ended with ${code}`), late])
+  const first = await Promise.race([serving, started.ended.then((code) => `ended with ${code}`), late])
   clearTimeout(timer)
+  if (typeof first !== 'string') return first
   await started.stop()
-  throw new Error(`confirmd ${role} ${reason}:\n${started.output()}`)
+  throw new Error(`confirmd ${role} ${first}:\n${started.output()}`)
 }
