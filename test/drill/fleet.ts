@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type RoleOptions, type RoleProcess, startRole } from '../../src/dev/role-process.ts'
-import type { DrillContext, Tally } from './drill.ts'
+import { type LogLine, type RoleOptions, type RoleProcess, startRole } from '../../src/dev/role-process.ts'
+import type { DrillContext } from './drill.ts'
 import { demand } from './poll.ts'
 import { pick, type Random } from './random.ts'
 
@@ -23,36 +23,44 @@ export interface FleetOptions extends RoleOptions {
 const RESTART_PAUSE_MS = 200
 const LEVEL_WARN = 40
 
+/** Lines that say why a process ended. */
+function isTelling({ level, msg }: LogLine): boolean {
+  return level > LEVEL_WARN || msg === 'stopping'
+}
+
 /** Starts the processes and waits until all serve; they end with the drill. */
 export async function startFleet(
-  { lifecycle, tally }: Pick<DrillContext, 'lifecycle' | 'tally'>,
+  { lifecycle, tally, say }: Pick<DrillContext, 'lifecycle' | 'tally' | 'say'>,
   role: 'api' | 'worker',
   environment: Readonly<Record<string, string>>,
   { size, ...roleOptions }: FleetOptions,
 ): Promise<Fleet> {
   const members = new Map<number, RoleProcess>()
   const killed = new Set<RoleProcess>()
-  const options = { keepLine: ({ level }: { level: number }) => level > LEVEL_WARN, ...roleOptions }
+  const options = { keepLine: isTelling, ...roleOptions }
   let stopping = false
 
   async function supervise(slot: number): Promise<void> {
+    // The first start may fail as any other; a fault that happens at that moment is no reason to give up.
     for (let starts = 0; !stopping; starts++) {
       if (starts > 0) tally.restarts += 1
-      const member = await startRole(role, environment, options).catch(() => null)
-      if (!member) {
+      const member = await startRole(role, environment, options).catch((error: Error) => error)
+      if (member instanceof Error) {
+        if (starts === 0) say(member.message)
         await sleep(RESTART_PAUSE_MS)
         continue
       }
       members.set(slot, member)
       if (stopping) process.kill(member.pid, 'SIGTERM')
-      await member.ended
+      const code = await member.ended
       members.delete(slot)
-      noteEnd(member, tally)
+      if (!stopping && !killed.delete(member)) noteCrash(member, code)
     }
   }
 
-  function noteEnd(member: RoleProcess, into: Tally): void {
-    if (!stopping && !killed.delete(member)) into.crashes += 1
+  function noteCrash({ log }: RoleProcess, code: number): void {
+    tally.crashes += 1
+    say(`a ${role} ended by itself with ${code}: ${JSON.stringify(log.at(-1) ?? 'it logged no error')}`)
   }
 
   const supervised = Array.from({ length: size }, (_, slot) => supervise(slot))

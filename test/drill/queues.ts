@@ -35,6 +35,18 @@ export function readDepths(parts: Place): Promise<Record<string, number>> {
   })
 }
 
+/** Messages of the check queue that workers have in hand. */
+export async function countInHand({ rabbitmq }: Pick<Parts, 'rabbitmq'>): Promise<number> {
+  const listed = await rabbitmq.control(
+    'list_queues',
+    '--no-table-headers',
+    'name',
+    'messages_unacknowledged',
+  )
+  const line = listed.split('\n').find((each) => each.startsWith(NAMES.checkQueue))
+  return Number(line?.split('\t')[1] ?? Number.NaN)
+}
+
 /** Empties every queue; returns how many messages that cost. */
 export function purgeAll(parts: Place): Promise<number> {
   return withChannel(parts.rabbitmq.url, async (channel) => {

@@ -19,9 +19,9 @@ export const sameMessage: Drill = {
   number: 3,
   title: 'the same message 50× to 4 workers, 1,000 transactions',
   run: async (context) => {
-    const { ledger, lifecycle, tally, scaled, say } = context
+    const { ledger, scaled, say } = context
     const parts = await startParts(context)
-    const start = () => startFleet({ lifecycle, tally }, 'worker', parts.environment, { size: WORKERS })
+    const start = () => startFleet(context, 'worker', parts.environment, { size: WORKERS })
     // The first workers bring the queues; they leave so that all copies are there before anyone takes one.
     const declaring = await start()
     await demand('the queues are there', () => areReady(declaring))
