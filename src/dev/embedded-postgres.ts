@@ -16,6 +16,8 @@ export interface EmbeddedPostgres {
   /** Stops at once, as a crash would; `restart` brings it back on the same port and data. */
   crash(): Promise<void>
   restart(): Promise<void>
+  /** Does something while the server is stopped. */
+  whileStopped<T>(work: () => Promise<T>): Promise<T>
 }
 
 export interface EmbeddedPostgresOptions {
@@ -71,6 +73,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     },
     restart: async () => {
       running = await start()
+    },
+    whileStopped: async (work) => {
+      await running.stop()
+      try {
+        return await work()
+      } finally {
+        running = await start()
+      }
     },
   }
 }

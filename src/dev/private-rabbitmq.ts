@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { access, chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { connect } from 'amqplib'
 import { type Leashed, startLeashed, untilReady } from './leashed.ts'
 import { accepts, freePort } from './ports.ts'
@@ -11,6 +13,8 @@ export interface PrivateRabbitmq {
   /** Kills the server without warning; `restart` brings it back with its data. */
   kill(): Promise<void>
   restart(): Promise<void>
+  /** Runs `rabbitmqctl` against this server; resolves with what it printed. */
+  control(...parameters: string[]): Promise<string>
 }
 
 const START_TIMEOUT_MS = 60_000
@@ -94,6 +98,12 @@ export async function startPrivateRabbitmq(serverPath: string, folder: string): 
     },
     restart: async () => {
       server = await start()
+    },
+    control: async (...parameters) => {
+      const command = join(dirname(serverPath), 'rabbitmqctl')
+      const env = { ...process.env, ...environment }
+      const { stdout } = await promisify(execFile)(command, ['--quiet', ...parameters], { cwd: home, env })
+      return stdout
     },
   }
 }

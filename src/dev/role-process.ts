@@ -21,11 +21,19 @@ export interface RoleProcess {
   readonly ended: Promise<number>
 }
 
+export interface RoleOptions {
+  readonly workingDirectory?: string
+  /** The program, if it is not the build of this folder: another release. */
+  readonly main?: string
+  /** Which lines stay in `log`; all of them if left out. */
+  readonly keepLine?: (line: LogLine) => boolean
+}
+
 /** Starts `confirmd <role>` and waits until it serves; rejects with its log if it does not. */
 export async function startRole(
   role: Role,
   environment: Readonly<Record<string, string>>,
-  { workingDirectory }: { workingDirectory?: string } = {},
+  { workingDirectory, main = MAIN, keepLine = () => true }: RoleOptions = {},
 ): Promise<RoleProcess> {
   const log: LogLine[] = []
   let rest = ''
@@ -40,14 +48,14 @@ export async function startRole(
     for (const line of lines) {
       if (!line.startsWith('{')) continue
       const parsed = JSON.parse(line) as LogLine
-      log.push(parsed)
+      if (keepLine(parsed)) log.push(parsed)
       if (typeof parsed['url'] === 'string') served(parsed)
     }
   }
 
   const started: Leashed = startLeashed({
     command: process.execPath,
-    parameters: [MAIN, role],
+    parameters: [main, role],
     environment: { PORT: '0', ...environment },
     stopSignal: 'SIGTERM',
     onOutput: read,

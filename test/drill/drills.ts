@@ -1,0 +1,37 @@
+import type { Drill } from './drill.ts'
+import { badNodes } from './drills/bad-nodes.ts'
+import { brokerDown } from './drills/broker-down.ts'
+import { connectionsBreak } from './drills/connections-break.ts'
+import { crashPoints } from './drills/crash-points.ts'
+import { everythingBreaks } from './drills/everything-breaks.ts'
+import { foreignTopology } from './drills/foreign-topology.ts'
+import { fullPrefetch } from './drills/full-prefetch.ts'
+import { gracefulStops } from './drills/graceful-stops.ts'
+import { memoryAlarm } from './drills/memory-alarm.ts'
+import { modelTest } from './drills/model-test.ts'
+import { queuesPurged } from './drills/queues-purged.ts'
+import { receiptsFlicker } from './drills/receipts-flicker.ts'
+import { rpcDown } from './drills/rpc-down.ts'
+import { sameMessage } from './drills/same-message.ts'
+import { twoVersions } from './drills/two-versions.ts'
+import { waitTier } from './drills/wait-tier.ts'
+
+/** All drills, in the order of their numbers. */
+export const DRILLS: readonly Drill[] = [
+  everythingBreaks,
+  crashPoints,
+  sameMessage,
+  brokerDown,
+  queuesPurged,
+  rpcDown,
+  badNodes,
+  receiptsFlicker,
+  fullPrefetch,
+  waitTier,
+  memoryAlarm,
+  connectionsBreak,
+  twoVersions,
+  gracefulStops,
+  modelTest,
+  foreignTopology,
+]

@@ -1,0 +1,92 @@
+import type { Knex } from 'knex'
+import type { Entry } from './ledger.ts'
+
+/** What the database says of the recorded transactions, compared row by row with the truth. */
+export interface Judgement {
+  readonly recorded: number
+  readonly confirmed: number
+  readonly failed: number
+  readonly stalled: number
+  /** Recorded, but without the right final state, or without its event. */
+  readonly lost: number
+  /** More than one business row, or more than one event of one status. */
+  readonly doubled: number
+  /** A verdict that is not the truth, or a business row and a confirmed verdict that do not go together. */
+  readonly wrong: number
+  /** Some of what is not as it should be, in words. */
+  readonly examples: readonly string[]
+}
+
+interface Found {
+  readonly tx_hash: string
+  readonly status: string
+  readonly parked: boolean
+  readonly retry_count: number
+  readonly last_error: string | null
+  readonly orders: number
+  /** Status of each event. */
+  readonly events: readonly string[]
+}
+
+const EXAMPLES_SHOWN = 10
+
+export async function judge(db: Knex, entries: readonly Entry[]): Promise<Judgement> {
+  const rows = await readRows(db)
+  const count = { recorded: 0, confirmed: 0, failed: 0, stalled: 0, lost: 0, doubled: 0, wrong: 0 }
+  const examples: string[] = []
+
+  for (const entry of entries) {
+    if (!entry.recorded) continue
+    count.recorded += 1
+    const row = rows.get(entry.txHash)
+    if (row?.status === 'confirmed' || row?.status === 'failed' || row?.status === 'stalled') {
+      count[row.status] += 1
+    }
+    for (const fault of ['lost', 'doubled', 'wrong'] as const) {
+      if (!FAULTS[fault](entry, row)) continue
+      count[fault] += 1
+      if (examples.length < EXAMPLES_SHOWN) {
+        examples.push(
+          `${fault}: ${entry.txHash}, in truth ${entry.truth ?? 'absent'}: ${JSON.stringify(row)}`,
+        )
+      }
+    }
+  }
+  // A business row of a hash that has no row at all belongs to nobody.
+  const strangers = await db('orders').whereNotIn('tx_hash', db('transaction_history').select('tx_hash'))
+  return { ...count, wrong: count.wrong + strangers.length, examples }
+}
+
+const FAULTS = {
+  lost: (entry: Entry, row: Found | undefined) => {
+    if (!row) return true
+    const expected = entry.truth ?? 'stalled'
+    const isVerdict = row.status === 'confirmed' || row.status === 'failed'
+    if (row.status !== expected) return !isVerdict
+    return !row.events.includes(expected)
+  },
+  doubled: (_: Entry, row: Found | undefined) =>
+    row !== undefined && (row.orders > 1 || new Set(row.events).size < row.events.length),
+  wrong: (entry: Entry, row: Found | undefined) => {
+    if (!row) return false
+    if ((row.status === 'confirmed') !== row.orders > 0) return true
+    if (row.status === 'pending' || row.status === 'stalled') return false
+    return row.status !== entry.truth
+  },
+}
+
+async function readRows(db: Knex): Promise<Map<string, Found>> {
+  // Together, so that a settle in between is seen whole or not at all.
+  const { rows } = await db.raw<{ rows: Found[] }>(`
+    SELECT t.tx_hash, t.status, t.parked_at IS NOT NULL AS parked, t.retry_count, t.last_error,
+           coalesce(o.orders, 0)::int AS orders, coalesce(e.events, '{}') AS events
+      FROM transaction_history t
+      LEFT JOIN (SELECT tx_hash, count(*) AS orders FROM orders GROUP BY tx_hash) o USING (tx_hash)
+      LEFT JOIN (SELECT transaction_id, array_agg(status) AS events FROM outbox GROUP BY transaction_id) e
+        ON e.transaction_id = t.id`)
+  return new Map(rows.map((row) => [row.tx_hash, row]))
+}
+
+export function isClean({ lost, doubled, wrong }: Judgement): boolean {
+  return lost === 0 && doubled === 0 && wrong === 0
+}

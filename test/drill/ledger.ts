@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto'
+import type { Outcome } from './chain.ts'
+import type { Random } from './random.ts'
+
+/** A transaction of a drill and what is true of it. */
+export interface Entry {
+  readonly txHash: string
+  /** Null: it never appears on the chain. */
+  truth: Outcome | null
+  /** Time from its registration until it can be on the chain, in ms. */
+  readonly delayMs: number
+  /** The API said that it is recorded (202, or 200 on a repeated request). */
+  recorded: boolean
+}
+
+export interface Mix {
+  /** Shares of the transactions; the rest is confirmed. */
+  readonly failed: number
+  readonly absent: number
+  readonly maxDelayMs: number
+}
+
+const USUAL_MIX: Mix = { failed: 0.2, absent: 0.05, maxDelayMs: 4_000 }
+
+/** The truth of every hash, decided before anything runs. */
+export interface Ledger {
+  readonly entries: readonly Entry[]
+  make(count: number, mix?: Partial<Mix>): Entry[]
+}
+
+export function createLedger(seed: string, random: Random): Ledger {
+  const entries: Entry[] = []
+
+  function truthOf({ failed, absent }: Mix): Outcome | null {
+    const chance = random()
+    if (chance < absent) return null
+    return chance < absent + failed ? 'failed' : 'confirmed'
+  }
+
+  return {
+    entries,
+    make: (count, mix = {}) => {
+      const complete = { ...USUAL_MIX, ...mix }
+      const made = Array.from({ length: count }, (_, index): Entry => {
+        const name = `${seed}:${entries.length + index}`
+        return {
+          txHash: `0x${createHash('sha256').update(name).digest('hex')}`,
+          truth: truthOf(complete),
+          delayMs: Math.floor(random() * complete.maxDelayMs),
+          recorded: false,
+        }
+      })
+      entries.push(...made)
+      return made
+    },
+  }
+}

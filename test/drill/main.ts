@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import { createLifecycle, type Lifecycle } from '../../src/lifecycle.ts'
+import type { Condition, Drill, Finding, Tally } from './drill.ts'
+import { DRILLS } from './drills.ts'
+import { createLedger } from './ledger.ts'
+import { createRandom } from './random.ts'
+import { COUNTS, describeMachine, type Result, record } from './results.ts'
+
+/** `npm run drill -- <number|all> [--n 10000] [--seed S] [--sweep-off] [--record]` */
+const FULL_N = 10_000
+/** From here on a run has the waits of production. */
+const QUICK_BELOW_N = 2_000
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    n: { type: 'string', default: String(FULL_N) },
+    seed: { type: 'string', default: randomBytes(4).toString('hex') },
+    'sweep-off': { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+  },
+})
+const n = Number(options.n)
+const chosen = DRILLS.filter(({ number }) => positionals[0] === 'all' || positionals.includes(String(number)))
+if (chosen.length === 0 || !Number.isSafeInteger(n) || n < 1) {
+  const known = DRILLS.map(({ number }) => number).join(', ')
+  say(`usage: npm run drill -- <number …|all> [--n ${FULL_N}] [--seed S]; there are ${known}`)
+  process.exit(2)
+}
+
+let lifecycle: Lifecycle = openLifecycle()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void lifecycle.releaseAll().then(() => process.exit(130)))
+}
+
+const results: Result[] = []
+for (const drill of chosen) {
+  lifecycle = openLifecycle()
+  const result = await runDrill(drill)
+  await lifecycle.releaseAll()
+  results.push(result)
+  if (n === FULL_N || options.record) await record(result)
+}
+const failed = results.filter(({ passed }) => !passed).map(({ drill }) => drill)
+if (results.length > 1) {
+  say(failed.length > 0 ? `FAILED: drill ${failed.join(', ')}` : `all ${results.length} drills passed`)
+}
+process.exit(failed.length > 0 ? 1 : 0)
+
+async function runDrill(drill: Drill): Promise<Result> {
+  const { seed } = options
+  const quick = n < QUICK_BELOW_N
+  say(`drill ${drill.number}: ${drill.title}`)
+  say(`seed ${seed}, n ${n}${n === FULL_N ? '' : ` (full size is ${FULL_N})`}${quick ? ', short waits' : ''}`)
+  const tally: Tally = { kills: 0, restarts: 0, crashes: 0 }
+  const random = (purpose: string) => createRandom(`${seed}:${drill.number}:${purpose}`)
+  const startedAt = Date.now()
+  const finding = await drill
+    .run({
+      n,
+      seed,
+      quick,
+      sweepOff: options['sweep-off'],
+      ledger: createLedger(`${seed}:${drill.number}`, random('ledger')),
+      tally,
+      lifecycle,
+      random,
+      scaled: (full, least) => Math.max(least, Math.round((full * n) / FULL_N)),
+      say: (line) => say(`  ${line}`),
+    })
+    .catch(couldNotRun)
+  return report(drill, finding, tally, startedAt)
+}
+
+function couldNotRun(error: Error): Finding {
+  return { judgement: null, conditions: [{ text: `the drill could be run: ${error.stack}`, passed: false }] }
+}
+
+function report(drill: Drill, { judgement, conditions }: Finding, tally: Tally, startedAt: number): Result {
+  const none = {
+    recorded: 0,
+    confirmed: 0,
+    failed: 0,
+    stalled: 0,
+    lost: 0,
+    doubled: 0,
+    wrong: 0,
+    examples: [],
+  }
+  const { examples, ...judged } = judgement ?? none
+  const counts = { ...judged, kills: tally.kills, restarts: tally.restarts }
+  const clean: Condition = {
+    text: 'lost = doubled = wrong = 0',
+    passed: judged.lost + judged.doubled + judged.wrong === 0,
+  }
+  const all = judgement ? [clean, ...conditions] : conditions
+  const passed = all.every((condition) => condition.passed)
+  const durationS = Math.round((Date.now() - startedAt) / 1_000)
+  const numbers = COUNTS.map((count) => `${count} ${counts[count]}`).join(', ')
+  say(`  ${numbers}, crashes ${tally.crashes}, duration ${durationS} s`)
+  for (const condition of all) say(`  ${condition.passed ? 'ok    ' : 'FAILED'} ${condition.text}`)
+  for (const example of examples) say(`  ${example}`)
+  say(`drill ${drill.number} ${passed ? 'passed' : 'FAILED'}: seed ${options.seed}, n ${n}`)
+  return {
+    drill: drill.number,
+    title: drill.title,
+    seed: options.seed,
+    n,
+    fullSize: FULL_N,
+    passed,
+    counts,
+    durationS,
+    conditions: all,
+    date: new Date().toISOString(),
+    machine: describeMachine(),
+  }
+}
+
+function openLifecycle(): Lifecycle {
+  return createLifecycle((name, error) => say(`could not release ${name}: ${String(error)}`))
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

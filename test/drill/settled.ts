@@ -1,0 +1,53 @@
+import type { Condition, DrillContext, Finding } from './drill.ts'
+import { isClean, type Judgement, judge } from './judge.ts'
+import type { Parts } from './parts.ts'
+import { pollUntil } from './poll.ts'
+import { untilEmpty } from './queues.ts'
+
+/** Time after the last fault in which everything must have its final state. */
+const SETTLE_LIMIT_MS = 120_000
+const EMPTY_LIMIT_MS = 30_000
+
+export async function countPending({ db }: Pick<Parts, 'db'>): Promise<number> {
+  const { rows } = await db.raw<{ rows: { count: string }[] }>(
+    `SELECT count(*) FROM transaction_history WHERE status = 'pending'`,
+  )
+  return Number(rows[0]?.count)
+}
+
+/**
+ * The end of a drill: waits from the last fault, which is now, until the database agrees with the chain and
+ * the queues are empty, and judges.
+ */
+export async function settleAndJudge(
+  { ledger, say }: Pick<DrillContext, 'ledger' | 'say'>,
+  parts: Parts,
+  {
+    limitMs = SETTLE_LIMIT_MS,
+    conditions = [],
+  }: { limitMs?: number; conditions?: readonly Condition[] } = {},
+): Promise<Finding> {
+  const lastFaultAt = Date.now()
+  let judgement: Judgement = await judge(parts.db, ledger.entries)
+  await pollUntil(
+    async () => {
+      if ((await countPending(parts)) > 0) return false
+      judgement = await judge(parts.db, ledger.entries)
+      return isClean(judgement)
+    },
+    { timeoutMs: limitMs, intervalMs: 250 },
+  )
+  const tookMs = Date.now() - lastFaultAt
+  judgement = await judge(parts.db, ledger.entries)
+  say(`all in their final state: ${isClean(judgement) ? `${tookMs} ms after the last fault` : 'no'}`)
+  const { left, parked } = await untilEmpty(parts, EMPTY_LIMIT_MS)
+  return {
+    judgement: await judge(parts.db, ledger.entries),
+    conditions: [
+      { text: `all final within ${limitMs / 1_000} s of the last fault`, passed: isClean(judgement) },
+      { text: `queues empty (${left} left)`, passed: left === 0 },
+      { text: `nothing parked (${parked} messages)`, passed: parked === 0 },
+      ...conditions,
+    ],
+  }
+}
