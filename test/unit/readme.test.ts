@@ -31,7 +31,7 @@ it("the README's state table has every state", () => {
 })
 
 it('every npm script that the README names exists', () => {
-  const named = [...readme.matchAll(/npm (?:run )?(demo|start|test|lint|types|build|[a-z]+:[a-z]+)\b/g)]
+  const named = [...readme.matchAll(/npm (?:run )?(demo|start|test|lint|types|build|drill|[a-z]+:[a-z]+)\b/g)]
   expect(named.length).toBeGreaterThan(5)
   for (const [, script] of named) expect(packageJson.scripts).toHaveProperty(script ?? '')
 })
