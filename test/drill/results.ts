@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { promisify } from 'node:util'
 import type { Condition } from './drill.ts'
@@ -34,8 +34,9 @@ export const COUNTS = [
 ] as const
 type Count = (typeof COUNTS)[number]
 
-const RESULTS_FILE = 'docs/drills.json'
-const TABLE_FILE = 'docs/drills.md'
+const FOLDER = 'docs'
+const RESULTS_FILE = `${FOLDER}/drills.json`
+const TABLE_FILE = `${FOLDER}/drills.md`
 
 export function describeMachine(): string {
   const model = cpus()[0]?.model.trim() ?? 'unknown processor'
@@ -57,6 +58,7 @@ export async function describeCommit(): Promise<string> {
 /** Appends a result and makes the table anew. */
 export async function record(result: Result): Promise<void> {
   const results = [...(await readResults()), result]
+  await mkdir(FOLDER, { recursive: true })
   await writeFile(RESULTS_FILE, `${JSON.stringify(results, null, 2)}\n`)
   await writeFile(TABLE_FILE, renderTable(results))
 }
