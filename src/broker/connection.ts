@@ -26,7 +26,8 @@ export interface BrokerConnection {
   close(): Promise<void>
 }
 
-const HEARTBEAT_S = 10
+/** amqplib notices a dead peer after up to three of these, so that work goes on within 10 s. */
+const HEARTBEAT_S = 3
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**

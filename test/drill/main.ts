@@ -5,7 +5,7 @@ import type { Condition, Drill, Finding, Tally } from './drill.ts'
 import { DRILLS } from './drills.ts'
 import { createLedger } from './ledger.ts'
 import { createRandom } from './random.ts'
-import { COUNTS, describeMachine, type Result, record } from './results.ts'
+import { COUNTS, describeCommit, describeMachine, type Result, record } from './results.ts'
 
 /** `npm run drill -- <number|all> [--n 10000] [--seed S] [--sweep-off] [--record]` */
 const FULL_N = 10_000
@@ -77,7 +77,12 @@ function couldNotRun(error: Error): Finding {
   return { judgement: null, conditions: [{ text: `the drill could be run: ${error.stack}`, passed: false }] }
 }
 
-function report(drill: Drill, { judgement, conditions }: Finding, tally: Tally, startedAt: number): Result {
+async function report(
+  drill: Drill,
+  { judgement, conditions }: Finding,
+  tally: Tally,
+  startedAt: number,
+): Promise<Result> {
   const none = {
     recorded: 0,
     confirmed: 0,
@@ -114,6 +119,7 @@ function report(drill: Drill, { judgement, conditions }: Finding, tally: Tally, 
     conditions: all,
     date: new Date().toISOString(),
     machine: describeMachine(),
+    commit: await describeCommit(),
   }
 }
 

@@ -1,5 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
+import { promisify } from 'node:util'
 import type { Condition } from './drill.ts'
 
 /** A finished run of a drill, as it is kept in docs/drills.json. */
@@ -15,6 +17,8 @@ export interface Result {
   readonly conditions: readonly Condition[]
   readonly date: string
   readonly machine: string
+  /** Of the code that was drilled; with a `+` if files were changed. */
+  readonly commit: string
 }
 
 export const COUNTS = [
@@ -30,8 +34,9 @@ export const COUNTS = [
 ] as const
 type Count = (typeof COUNTS)[number]
 
-const RESULTS_FILE = 'docs/drills.json'
-const TABLE_FILE = 'docs/drills.md'
+const FOLDER = 'docs'
+const RESULTS_FILE = `${FOLDER}/drills.json`
+const TABLE_FILE = `${FOLDER}/drills.md`
 
 export function describeMachine(): string {
   const model = cpus()[0]?.model.trim() ?? 'unknown processor'
@@ -39,9 +44,21 @@ export function describeMachine(): string {
   return `${cpus().length} × ${model}, ${memoryGb} GB, Node ${process.versions.node}, ${process.platform}`
 }
 
+export async function describeCommit(): Promise<string> {
+  try {
+    const run = promisify(execFile)
+    const { stdout: commit } = await run('git', ['rev-parse', '--short', 'HEAD'])
+    const { stdout: changes } = await run('git', ['status', '--porcelain', '--', 'src', 'migrations', 'test'])
+    return `${commit.trim()}${changes === '' ? '' : '+'}`
+  } catch {
+    return 'unknown'
+  }
+}
+
 /** Appends a result and makes the table anew. */
 export async function record(result: Result): Promise<void> {
   const results = [...(await readResults()), result]
+  await mkdir(FOLDER, { recursive: true })
   await writeFile(RESULTS_FILE, `${JSON.stringify(results, null, 2)}\n`)
   await writeFile(TABLE_FILE, renderTable(results))
 }
@@ -58,7 +75,8 @@ async function readResults(): Promise<Result[]> {
 const HEADER = `# Drills
 
 What was broken on purpose, and what became of the transactions. This page is made by the drills:
-\`npm run drill -- <number|all> [--n 10000] [--seed S]\` adds a line for each run at full size, or with \`--record\`.
+\`npm run drill -- <number|all> [--n 10000] [--seed S]\` adds a line for each run at full size, or with
+\`--record\`.
 
 *lost*: recorded, but without the right final state or its event within the limit. *doubled*: more than one business
 row or more than one event of one status. *wrong*: a verdict that is not the truth, or a business row and a confirmed
@@ -69,7 +87,7 @@ was given as; a drill that needs fewer transactions records fewer.
 /** The results by drill, the oldest first. */
 export function renderTable(results: readonly Result[]): string {
   const sorted = results.toSorted((a, b) => a.drill - b.drill || a.date.localeCompare(b.date))
-  const head = ['drill', 'what is broken', 'seed', 'n', ...COUNTS, 'duration', 'result', 'date']
+  const head = ['drill', 'what is broken', 'seed', 'n', ...COUNTS, 'duration', 'result', 'commit', 'date']
   const lines = sorted.map((result) => [
     String(result.drill),
     result.title,
@@ -78,6 +96,7 @@ export function renderTable(results: readonly Result[]): string {
     ...COUNTS.map((count) => String(result.counts[count])),
     `${result.durationS} s`,
     result.passed ? 'passed' : 'FAILED',
+    result.commit,
     result.date.slice(0, 10),
   ])
   const rows = [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`)
