@@ -142,7 +142,10 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
         return ACK
       }
       case 'keep':
-        await store.recordLook(transaction.id, decision)
+        await store.recordLook(transaction.id, {
+          ...decision,
+          expectedNextCheckAt: transaction.nextCheckAt,
+        })
         return ACK
     }
   }
@@ -197,6 +200,7 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     if (transaction.status !== 'pending') {
       const nextCheckInMs = policy.stalledCheckIntervalMs
       await store.recordLook(transaction.id, {
+        expectedNextCheckAt: transaction.nextCheckAt,
         nextCheckInMs,
         error: error.message,
         notes: { seen: null, evidence: null },

@@ -40,7 +40,12 @@ export interface Settler<Trx> {
   ): Promise<boolean>
   recordLook(
     id: string,
-    look: { nextCheckInMs: number | null; error: string | null; notes: Notes },
+    look: {
+      expectedNextCheckAt: Date | null
+      nextCheckInMs: number | null
+      error: string | null
+      notes: Notes
+    },
   ): Promise<void>
 }
 

@@ -60,15 +60,31 @@ export async function recordHandlerFailure(
   return touched > 0
 }
 
-/** Notes a look that left a stalled or expired row as it is. */
+export interface Look {
+  /** The time of the next look that the row must still have. */
+  readonly expectedNextCheckAt: Date | null
+  readonly nextCheckInMs: number | null
+  readonly error: string | null
+  readonly notes: Notes
+}
+
+/**
+ * Notes a look that left a stalled or expired row as it is. Nothing if another look or a recheck came in
+ * between: what that one asked for or found out is newer.
+ */
 export async function recordLook(
   db: Knex,
   id: string,
-  { nextCheckInMs, error, notes }: { nextCheckInMs: number | null; error: string | null; notes: Notes },
+  { expectedNextCheckAt, nextCheckInMs, error, notes }: Look,
 ): Promise<void> {
   await db('transaction_history')
     .where({ id })
     .whereIn('status', ['stalled', 'expired'])
+    // A Date has no microseconds.
+    .whereRaw(
+      `date_trunc('milliseconds', next_check_at) IS NOT DISTINCT FROM CAST(:expectedNextCheckAt AS timestamptz)`,
+      { expectedNextCheckAt },
+    )
     .update({
       next_check_at: nextCheckInMs === null ? null : inMs(db, nextCheckInMs),
       last_checked_at: db.fn.now(),
