@@ -203,7 +203,8 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
         expectedNextCheckAt: transaction.nextCheckAt,
         nextCheckInMs,
         error: error.message,
-        notes: { seen: null, evidence: null },
+        // A receipt was there: whatever spoke for a replacement was wrong.
+        notes: { seen: null, evidence: [] },
       })
       log.error({ ...fields, delayMs: nextCheckInMs }, 'business write failed; verdict and write rolled back')
       return ACK

@@ -39,7 +39,10 @@ export interface HandlerFailure {
   readonly park: boolean
 }
 
-/** Counts a business write that threw, and schedules the next try or parks the row. False if it moved on. */
+/**
+ * Counts a business write that threw, and schedules the next try or parks the row. False if it moved on.
+ * A receipt was there, so evidence of a replacement is void.
+ */
 export async function recordHandlerFailure(
   db: Knex,
   id: string,
@@ -55,6 +58,7 @@ export async function recordHandlerFailure(
       lease_count: 0,
       last_checked_at: db.fn.now(),
       last_error: error,
+      evidence: null,
       updated_at: db.fn.now(),
     })
   return touched > 0
