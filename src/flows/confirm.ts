@@ -1,7 +1,7 @@
 import type { Delivery, Disposition } from '../domain/check-queue.ts'
 import { type Decision, decide, type FinalityPolicy, queryFor } from '../domain/finality.ts'
 import { BusinessWriteError, type Handler } from '../domain/handler.ts'
-import type { Check } from '../domain/message.ts'
+import type { Check, CheckMessage } from '../domain/message.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Registration } from '../domain/registration.ts'
 import { delayCovering, longestDelayMs, retryDelayMs } from '../domain/schedule.ts'
@@ -52,8 +52,8 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
    * beforehand, a death tells which: only the guilty one is noted again and again, and parked.
    */
   async function handleSuspect(delivery: Delivery): Promise<Disposition> {
-    if (delivery.message.kind !== 'check') return dispatch(delivery)
-    const { id } = delivery.message.check
+    const id = await idOf(delivery.message)
+    if (id === null) return dispatch(delivery)
     if ((await store.noteSuspicion(id)) > DEATHS_TO_PARK) {
       const reason = `workers died ${DEATHS_TO_PARK} times while they handled this check alone`
       await store.park(id, reason)
@@ -63,6 +63,19 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
       return await dispatch(delivery)
     } finally {
       await store.clearSuspicion(id)
+    }
+  }
+
+  /** The row of a message; a foreign one is recorded for it. Null if it has none and so can do no harm. */
+  async function idOf(message: CheckMessage): Promise<string | null> {
+    switch (message.kind) {
+      case 'check':
+        return message.check.id
+      case 'registration':
+        return (await store.record(message.registration)).transaction.id
+      case 'unsupported':
+      case 'unreadable':
+        return null
     }
   }
 
