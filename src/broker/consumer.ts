@@ -104,12 +104,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 
   async function handle(message: ConsumeMessage): Promise<Disposition> {
-    const { correlationId, headers = {} } = message.properties
-    const parsed = parseCheckMessage(
-      message.content.toString('utf8'),
-      options.chain,
-      typeof correlationId === 'string' ? correlationId.slice(0, 128) : null,
-    )
+    const { headers = {} } = message.properties
+    const content = message.content.toString('utf8')
+    const parsed = parseCheckMessage(content, options.chain, correlationIdOf(message))
     const { redelivered } = message.fields
     return options.handler({
       message: parsed,
@@ -198,4 +195,13 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       await Promise.all(inHand)
     },
   }
+}
+
+const MAX_CORRELATION_ID_LENGTH = 128
+
+/** Anybody may publish, and PostgreSQL stores no NUL. */
+function correlationIdOf({ properties }: ConsumeMessage): string | null {
+  const given: unknown = properties.correlationId
+  if (typeof given !== 'string') return null
+  return given.replaceAll('\u0000', '').slice(0, MAX_CORRELATION_ID_LENGTH)
 }

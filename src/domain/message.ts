@@ -52,10 +52,14 @@ export function parseCheckMessage(
   }
   const fields = body as Record<string, unknown>
   const version = fields['v'] ?? MESSAGE_VERSION
-  if (version !== MESSAGE_VERSION)
-    return { kind: 'unsupported', version: JSON.stringify(version).slice(0, 40) }
+  if (version !== MESSAGE_VERSION) return { kind: 'unsupported', version: describeVersion(version) }
   if (fields['id'] === undefined) return readRegistration(fields, chain, correlationId)
   return readCheck(fields, chain, correlationId)
+}
+
+/** What is nested deeply enough would overflow the stack of JSON.stringify. */
+function describeVersion(version: unknown): string {
+  return typeof version === 'object' ? 'an object' : JSON.stringify(version).slice(0, 40)
 }
 
 function readRegistration(

@@ -3,7 +3,7 @@ import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Ajv } from 'ajv'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import { answerClientError, answerFrameworkError, useProblems } from './problem.ts'
+import { answerClientError, answerFrameworkError, ProblemError, useProblems } from './problem.ts'
 
 export const BODY_LIMIT_BYTES = 256 * 1024
 /** All headers of a request, and its request line, together. */
@@ -50,6 +50,8 @@ export async function createApp(log: FastifyBaseLogger): Promise<TypedApp> {
       maxHeaderSize: HEADERS_LIMIT_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+      // Node would answer by itself, and not with a problem.
+      requireHostHeader: false,
     },
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: answerClientError,
@@ -61,6 +63,13 @@ export async function createApp(log: FastifyBaseLogger): Promise<TypedApp> {
     },
   })
   app.server.maxConnections = MAX_CONNECTIONS
+  // Node would answer an expectation that it does not know with a bare 417; RFC 9110 lets us ignore it.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  app.addHook('onRequest', async (request) => {
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw new ProblemError(400, 'the request has no Host header')
+    }
+  })
   await app.register(helmet, SECURITY_HEADERS)
   const options = { allErrors: true, verbose: true, useDefaults: true, removeAdditional: false } as const
   const strict = new Ajv({ ...options, coerceTypes: false })

@@ -92,6 +92,9 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
     },
     // The rows are the queue: nothing of it is ever lost.
     backlog: async () => null,
-    close: async () => clearInterval(renewing),
+    close: async () => {
+      stop?.abort()
+      clearInterval(renewing)
+    },
   }
 }

@@ -1,0 +1,332 @@
+import { v7 as uuidv7 } from 'uuid'
+import { outcomeEvent } from '../../../src/domain/event.ts'
+import type { Notes } from '../../../src/domain/finality.ts'
+import type { Registration } from '../../../src/domain/registration.ts'
+import { isOpen, type Transaction, type TransactionStatus } from '../../../src/domain/transaction.ts'
+import type { ModelStore, StorePorts } from './model-store.ts'
+
+/** The staged business writes of one settle. */
+export interface MemoryTrx {
+  readonly orders: string[]
+}
+
+export interface MemoryStore extends ModelStore<MemoryTrx> {
+  /** The rows as they are at this moment, by hash; each change makes a new object. */
+  rows(): ReadonlyMap<string, Transaction>
+}
+
+type Row = Transaction
+
+/** Columns that no reader is shown. */
+interface Handling {
+  leasedUntilMs: number
+  leaseCount: number
+  suspicions: number
+}
+
+/**
+ * A model of PostgreSQL under src/store, for histories by the ten thousand: the same statements with the same
+ * fences (the state and the counts that a write expects), each of them atomic, a settle with its business
+ * write and event all or nothing. It stands for the database, not for our code; that it tells the truth is
+ * shown by running the same histories on the real store and comparing every answer (model.test.ts).
+ */
+export function createMemoryStore(): MemoryStore {
+  const rows = new Map<string, Row>()
+  const handlings = new Map<string, Handling>()
+  const orders: string[] = []
+  const events: { transactionId: string; status: string }[] = []
+  let clockMs = Date.UTC(2026, 0, 1)
+
+  /** Every statement takes some time, so that nothing is due exactly when it was scheduled. */
+  function now(): Date {
+    clockMs += 1
+    return new Date(clockMs)
+  }
+
+  const inMs = (delayMs: number) => new Date(clockMs + delayMs)
+
+  function byId(id: string): Row | undefined {
+    for (const row of rows.values()) if (row.id === id) return row
+    return undefined
+  }
+
+  function handlingOf(id: string): Handling {
+    const handling = handlings.get(id) ?? { leasedUntilMs: 0, leaseCount: 0, suspicions: 0 }
+    handlings.set(id, handling)
+    return handling
+  }
+
+  function endLease(id: string): void {
+    Object.assign(handlingOf(id), { leasedUntilMs: 0, leaseCount: 0 })
+  }
+
+  /** UPDATE … WHERE id = … AND fence RETURNING *: the changed row, or null if the fence held it back. */
+  function update(id: string, fence: (row: Row) => boolean, changes: (row: Row) => Partial<Row>): Row | null {
+    now()
+    const row = byId(id)
+    if (!row || !fence(row)) return null
+    const changed = { ...row, ...changes(row) }
+    rows.set(row.txHash, changed)
+    return changed
+  }
+
+  /** The same for a step of the row, which ends its lease. */
+  function step(...given: Parameters<typeof update>): Row | null {
+    const changed = update(...given)
+    if (changed) endLease(changed.id)
+    return changed
+  }
+
+  function lease(
+    limit: number,
+    due: (row: Row, at: number) => boolean,
+    changes: () => Partial<Row>,
+  ): Transaction[] {
+    const at = now().getTime()
+    const taken = [...rows.values()].filter((row) => due(row, at)).slice(0, limit)
+    return taken.map((row) => {
+      const changed = { ...row, ...changes() }
+      rows.set(row.txHash, changed)
+      return changed
+    })
+  }
+
+  function announce(row: Row | null, status: Exclude<TransactionStatus, 'pending'>): Row | null {
+    if (row) events.push(outcomeEvent(row, status))
+    return row
+  }
+
+  const dueAt = (row: Row) => row.nextCheckAt?.getTime() ?? Number.POSITIVE_INFINITY
+  const isChecked = (row: Row) => row.status === 'pending' && row.parkedAt === null
+  const isWatched = (row: Row) => row.status === 'stalled' || row.status === 'expired'
+
+  const ports: StorePorts<MemoryTrx> = {
+    record: async (registration) => {
+      const at = now()
+      const known = rows.get(registration.txHash)
+      if (known) {
+        const outcome = contentOf(known) === contentOf(registration) ? 'known' : 'conflict'
+        return { outcome, transaction: known }
+      }
+      const row: Row = {
+        ...registration,
+        id: uuidv7(),
+        status: 'pending',
+        retryCount: 0,
+        handlerAttempts: 0,
+        consecutiveErrors: 0,
+        nextCheckAt: at,
+        seen: null,
+        evidence: [],
+        lastCheckedAt: null,
+        parkedAt: null,
+        stalledAt: null,
+        lastError: null,
+        failure: null,
+        inclusion: null,
+        receipt: null,
+        createdAt: at,
+        settledAt: null,
+      }
+      rows.set(row.txHash, row)
+      return { outcome: 'recorded', transaction: row }
+    },
+    load: async (id) => {
+      const at = now()
+      const transaction = byId(id)
+      return transaction ? { transaction, now: at } : null
+    },
+    settle: async (id, { status, receipt, failure }, businessWrite) => {
+      const at = now()
+      const row = byId(id)
+      if (!row || !isOpen(row.status)) return null
+      const { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei } = receipt
+      const settled: Row = {
+        ...row,
+        status,
+        nextCheckAt: null,
+        parkedAt: null,
+        consecutiveErrors: 0,
+        lastError: null,
+        lastCheckedAt: at,
+        settledAt: at,
+        failure,
+        inclusion: { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei },
+        receipt: receipt.raw,
+      }
+      const trx: MemoryTrx = { orders: [] }
+      await businessWrite(trx, settled)
+      // The row is locked from its update to the commit: nothing may have changed it.
+      if (rows.get(row.txHash) !== row) throw new Error('the model changed a row that a settle holds')
+      rows.set(row.txHash, settled)
+      endLease(id)
+      orders.push(...trx.orders)
+      return announce(settled, status)
+    },
+    stall: async (id, { retryCount, nextCheckInMs, notes }) =>
+      announce(
+        step(
+          id,
+          (row) => row.status === 'pending' && row.retryCount === retryCount,
+          () => ({
+            ...looked('stalled'),
+            ...noted(notes),
+            stalledAt: inMs(0),
+            nextCheckAt: inMs(nextCheckInMs),
+          }),
+        ),
+        'stalled',
+      ),
+    expire: async (id) =>
+      announce(
+        step(
+          id,
+          (row) => row.status === 'stalled',
+          () => ({ ...looked('expired'), nextCheckAt: null }),
+        ),
+        'expired',
+      ),
+    settleReplaced: async (id, evidence) =>
+      announce(
+        step(
+          id,
+          (row) => row.status === 'pending' || row.status === 'stalled',
+          () => ({
+            ...looked('replaced'),
+            evidence,
+            nextCheckAt: null,
+            parkedAt: null,
+            settledAt: inMs(0),
+          }),
+        ),
+        'replaced',
+      ),
+    recordWait: async (id, wait) =>
+      step(
+        id,
+        (row) => row.status === 'pending' && row.retryCount === wait.expectedRetryCount,
+        () => ({
+          retryCount: wait.retryCount,
+          consecutiveErrors: wait.consecutiveErrors,
+          nextCheckAt: inMs(wait.delayMs),
+          lastCheckedAt: inMs(0),
+          lastError: wait.error,
+          ...noted(wait.notes),
+        }),
+      ) !== null,
+    recordHandlerFailure: async (id, { expectedAttempts, error, delayMs, park }) =>
+      step(
+        id,
+        (row) => isChecked(row) && row.handlerAttempts === expectedAttempts,
+        () => ({
+          handlerAttempts: expectedAttempts + 1,
+          nextCheckAt: inMs(delayMs),
+          parkedAt: park ? inMs(0) : null,
+          lastCheckedAt: inMs(0),
+          lastError: error,
+          evidence: [],
+        }),
+      ) !== null,
+    recordLook: async (id, { expectedNextCheckAt, nextCheckInMs, error, notes }) => {
+      const isUnchanged = (row: Row) => row.nextCheckAt?.getTime() === expectedNextCheckAt?.getTime()
+      update(
+        id,
+        (row) => isWatched(row) && isUnchanged(row),
+        () => ({
+          nextCheckAt: nextCheckInMs === null ? null : inMs(nextCheckInMs),
+          lastCheckedAt: inMs(0),
+          lastError: error,
+          ...noted(notes),
+        }),
+      )
+    },
+    noteSuspicion: async (id) => {
+      if (!byId(id)) return 0
+      handlingOf(id).suspicions += 1
+      return handlingOf(id).suspicions
+    },
+    clearSuspicion: async (id) => {
+      handlingOf(id).suspicions = 0
+    },
+    park: async (id, reason) => {
+      step(id, isChecked, () => ({ parkedAt: inMs(0), lastError: reason }))
+    },
+    markUnpublished: async (ids, graceMs) => {
+      for (const id of ids) {
+        update(
+          id,
+          (row) => isChecked(row) && dueAt(row) <= clockMs,
+          (row) => ({
+            nextCheckAt: new Date(Math.min(dueAt(row), clockMs - graceMs - 1)),
+          }),
+        )
+      }
+    },
+    reopen: async (id) => {
+      const reopened = step(
+        id,
+        (row) => isOpen(row.status),
+        (row) => ({
+          status: row.status === 'stalled' ? 'pending' : row.status,
+          retryCount: 0,
+          handlerAttempts: 0,
+          consecutiveErrors: 0,
+          nextCheckAt: inMs(0),
+          parkedAt: null,
+          stalledAt: row.status === 'stalled' ? null : row.stalledAt,
+          evidence: [],
+        }),
+      )
+      if (reopened) handlingOf(id).suspicions = 0
+      return reopened
+    },
+    leaseOverdue: async ({ graceMs, limit }) =>
+      lease(
+        limit,
+        (row, at) => isChecked(row) && dueAt(row) < at - graceMs,
+        () => ({ nextCheckAt: inMs(0) }),
+      ),
+    leaseWatched: async ({ intervalMs, limit }) =>
+      lease(
+        limit,
+        (row, at) => isWatched(row) && dueAt(row) <= at,
+        () => ({ nextCheckAt: inMs(intervalMs) }),
+      ),
+    leaseDue: async ({ leaseMs, limit }) =>
+      lease(
+        limit,
+        (row, at) => isChecked(row) && dueAt(row) <= at && handlingOf(row.id).leasedUntilMs <= at,
+        () => ({}),
+      ).map((transaction) => {
+        const handling = handlingOf(transaction.id)
+        handling.leasedUntilMs = clockMs + leaseMs
+        handling.leaseCount += 1
+        return { transaction, leaseCount: handling.leaseCount }
+      }),
+  }
+
+  function noted({ seen, evidence }: Notes): Partial<Row> {
+    return { ...(seen ? { seen } : {}), ...(evidence ? { evidence } : {}) }
+  }
+
+  function looked(status: TransactionStatus): Partial<Row> {
+    return { status, consecutiveErrors: 0, lastError: null, lastCheckedAt: inMs(0) }
+  }
+
+  return {
+    ports,
+    writeOrder: async (trx, { txHash }) => void trx.orders.push(txHash),
+    clock: () => new Date(clockMs),
+    elapsedMs: () => clockMs,
+    advance: async (ms) => {
+      clockMs += ms
+    },
+    transactions: async () => [...rows.values()],
+    state: async () => ({ transactions: [...rows.values()], orders, events }),
+    rows: () => rows,
+  }
+}
+
+function contentOf({ kind, payload, sender, nonce }: Registration): string {
+  return JSON.stringify([kind, payload, sender, nonce])
+}

@@ -1,0 +1,509 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Disposition } from '../../../src/domain/check-queue.ts'
+import type { Query } from '../../../src/domain/finality.ts'
+import type { Handler } from '../../../src/domain/handler.ts'
+import { type Check, encodeCheck, parseCheckMessage } from '../../../src/domain/message.ts'
+import { delayCovering, longestDelayMs } from '../../../src/domain/schedule.ts'
+import { isOpen, type Transaction, type TransactionStatus } from '../../../src/domain/transaction.ts'
+import { type Confirm, createConfirm } from '../../../src/flows/confirm.ts'
+import type { ConfirmObserver, Log } from '../../../src/flows/ports.ts'
+import { createSubmit } from '../../../src/flows/submit.ts'
+import { sweep } from '../../../src/flows/sweep.ts'
+import type { Leased } from '../../../src/store/lease.ts'
+import { type BrokerMessage, createModelBroker } from './broker.ts'
+import { createModelChain } from './chain.ts'
+import type { Happening, History } from './history.ts'
+import type { ModelStore, StorePorts } from './model-store.ts'
+import { MODEL_LEASE_MS, MODEL_POLICY, UNIT_MS } from './policy.ts'
+import { createReferee, describe } from './referee.ts'
+import { createStepper, InjectedFault, type Task } from './stepper.ts'
+
+export interface RunOptions {
+  /** The rows at this moment, where the store can show them: then every change is judged. */
+  readonly rows?: () => ReadonlyMap<string, Transaction>
+  /** Told of every operation of the store and its answer, without what differs from run to run. */
+  readonly onAnswer?: (line: string) => void
+  /** Told of every change of state. */
+  readonly onReached?: (from: TransactionStatus, to: TransactionStatus) => void
+}
+
+const CHAIN = 'kaia'
+const KIND = 'order'
+const API = 0
+const HASHES = ['aa', 'bb'].map((digits) => `0x${digits.repeat(32)}`)
+
+/** The store's operations that note what a look saw. */
+const NOTING = new Set(['recordWait', 'recordLook', 'recordHandlerFailure', 'stall'])
+
+/** Rounds of one unit of time after which everything must have its verdict, faults being over. */
+const MAX_ROUNDS = 80
+
+const silent = () => undefined
+const LOG: Log = { info: silent, warn: silent, error: silent }
+const OBSERVER: ConfirmObserver = {
+  checked: silent,
+  retried: silent,
+  settled: silent,
+  stalled: silent,
+  expired: silent,
+  handlerFailed: silent,
+  parked: silent,
+}
+
+/**
+ * Runs a history on the real flows, then ends all faults and lets time pass. Throws at the first broken
+ * promise. In it are an API and two workers as processes that can crash at every operation, a chain, a
+ * broker or the table as queue, and the given store.
+ */
+export async function runHistory<Trx>(
+  store: ModelStore<Trx>,
+  history: History,
+  { rows, onAnswer, onReached = silent }: RunOptions = {},
+): Promise<void> {
+  const { queue, depth } = history
+  const stepper = createStepper()
+  const chain = createModelChain(depth, () => new Date(store.elapsedMs()))
+  const broker = createModelBroker(store.elapsedMs)
+  const referee = createReferee(chain, depth, onReached)
+  const ids = new Map<string, string>()
+  const inHand = new Map<BrokerMessage, Task>()
+  /** Transactions whose message a fault took away: only the sweep finds them again. */
+  const leftToSweep = new Set<string>()
+  /** Rechecked while expired and not looked at since. */
+  const owedLooks = new Set<string>()
+  let isRefusing = false
+  let broken: unknown = null
+
+  const handler: Handler<Trx> = {
+    kind: KIND,
+    confirmed: async ({ trx, transaction }) => {
+      await store.writeOrder(trx, transaction)
+      if (isRefusing) throw new Error('refused')
+    },
+    failed: () => {
+      if (isRefusing) throw new Error('refused')
+    },
+  }
+
+  /** The store's operations, each behind a gate of the task, each answer judged. */
+  function portsOf(task: Task): StorePorts<Trx> {
+    const gated = Object.entries(store.ports).map(([operation, execute]) => {
+      const call = execute as (...given: unknown[]) => Promise<unknown>
+      return [
+        operation,
+        (...given: unknown[]) =>
+          stepper
+            .pass(
+              task,
+              () => judged(task, operation, () => call(...given)),
+              (fault) => {
+                // Committed, but the worker does not know: its message comes back as a stale copy.
+                if (fault === 'after' && task.txHash !== null) leftToSweep.add(task.txHash)
+              },
+            )
+            .catch((error: unknown) => {
+              if (!(error instanceof InjectedFault) && task.process !== API)
+                onAnswer?.(`${operation} rejected`)
+              throw error
+            }),
+      ]
+    })
+    return Object.fromEntries(gated) as StorePorts<Trx>
+  }
+
+  async function judged(task: Task, operation: string, execute: () => Promise<unknown>): Promise<unknown> {
+    const before = new Map(rows?.() ?? [])
+    const answer = await execute()
+    const sorted = Array.isArray(answer) ? [...(answer as (Transaction | Leased)[])].sort(byHash) : answer
+    onAnswer?.(`${task.name} ${operation}: ${normalised(sorted, store.clock())}`)
+    if (operation === 'record') noteId((answer as { transaction: Transaction }).transaction)
+    if (operation === 'reopen' && (answer as Transaction | null)?.status === 'expired') {
+      owedLooks.add((answer as Transaction).txHash)
+    }
+    for (const [txHash, after] of rows?.() ?? []) {
+      if (before.get(txHash) === after) continue
+      try {
+        referee.judge({ before: before.get(txHash), after, operation, task, at: store.clock() })
+      } catch (error) {
+        // The flows catch errors of the store; this one is for the test.
+        broken ??= error
+      }
+      if (operation === 'reopen' || (NOTING.has(operation) && contradicts(task))) chain.contradict(txHash)
+    }
+    return sorted
+  }
+
+  const noteId = ({ txHash, id }: Transaction) => void ids.set(txHash, id)
+
+  async function observe(task: Task, query: Query) {
+    try {
+      return await stepper.pass(task, () => {
+        task.observation = chain.observe(query)
+        if (task.observation.kind !== 'unavailable') owedLooks.delete(query.txHash)
+        return task.observation
+      })
+    } catch (error) {
+      task.observation = { kind: 'unavailable', error: (error as Error).message }
+      return task.observation
+    }
+  }
+
+  function publish(task: Task, check: Check): Promise<void> {
+    return stepper.pass(task, () => {
+      if (queue === 'table') return
+      if (!broker.isUp) throw new Error('the broker is away')
+      broker.put({ body: encodeCheck(check), txHash: check.txHash }, 0)
+    })
+  }
+
+  function confirmOf(task: Task): Confirm {
+    return createConfirm({
+      store: portsOf(task),
+      chain: { observe: (query) => observe(task, query) },
+      handlers: new Map([[KIND, handler]]),
+      policy: { ...MODEL_POLICY, finalityDepthBlocks: depth },
+      observer: OBSERVER,
+      log: LOG,
+    })
+  }
+
+  function start(
+    process: number,
+    name: string,
+    txHash: string | null,
+    work: (task: Task) => Promise<unknown>,
+  ) {
+    const task: Task = { process, name, txHash, observation: null }
+    work(task).catch((error: unknown) => {
+      if (!(error instanceof InjectedFault)) broken ??= error
+    })
+  }
+
+  /** The API's flow; the first publish that fails is left to the sweep. */
+  function submitOf(task: Task) {
+    return createSubmit({
+      // It notes failed publishes by real time; here it is done below, as an operation like others.
+      store: { ...portsOf(task), markUnpublished: async () => undefined },
+      queue: {
+        publish: (check) =>
+          publish(task, check).catch((error: unknown) => {
+            leftToSweep.add(check.txHash)
+            start(API, 'note', check.txHash, (noting) =>
+              portsOf(noting).markUnpublished([check.id], MODEL_POLICY.sweepGraceMs),
+            )
+            throw error
+          }),
+      },
+      policy: MODEL_POLICY,
+      log: LOG,
+    })
+  }
+
+  const registration = (txHash: string, content: number) => ({
+    chain: CHAIN,
+    txHash,
+    kind: KIND,
+    payload: { content },
+    sender: null,
+    nonce: null,
+    correlationId: null,
+  })
+
+  /** What a worker does with a message: handle, send on, and only then ack. */
+  async function consume(task: Task, message: BrokerMessage): Promise<void> {
+    const delivery = {
+      message: parseCheckMessage(message.body, CHAIN),
+      ...deliveredBefore(message.deliveryCount),
+    }
+    const disposition = await confirmOf(task)
+      .handle(delivery)
+      .catch((): Disposition => {
+        // It waits as it is, but no longer marked: should its row have moved on, nothing tells that its
+        // first worker died.
+        if (message.deliveryCount > 0) leftToSweep.add(message.txHash)
+        return { kind: 'wait', delayMs: longestDelayMs(MODEL_POLICY.retryDelaysMs) }
+      })
+    try {
+      if (disposition.kind !== 'ack') await stepper.pass(task, () => sendOn(message, disposition))
+      await stepper.pass(task, () => broker.ack(message))
+    } catch {
+      broker.requeue(message)
+    }
+    inHand.delete(message)
+  }
+
+  function sendOn(message: BrokerMessage, disposition: Exclude<Disposition, { kind: 'ack' }>): void {
+    if (!broker.isUp) throw new Error('the broker is away')
+    if (disposition.kind === 'park') return
+    const { check, delayMs } = disposition
+    const body = check ? encodeCheck(check) : message.body
+    broker.put({ body, txHash: message.txHash }, delayCovering(MODEL_POLICY.retryDelaysMs, delayMs))
+  }
+
+  function take(worker: number, pick: number): void {
+    if (queue === 'table') {
+      start(worker, 'take', null, async (task) => {
+        const leased = await portsOf(task).leaseDue({ leaseMs: MODEL_LEASE_MS, limit: 2 })
+        for (const each of leased) handleLeased(worker, each)
+      })
+      return
+    }
+    const ready = broker.ready()
+    const message = ready[pick % ready.length]
+    if (!message || !broker.isUp) return
+    broker.take(message)
+    start(worker, 'check', message.txHash, (task) => {
+      inHand.set(message, task)
+      return consume(task, message)
+    })
+  }
+
+  function handleLeased(worker: number, { transaction, leaseCount }: Leased): void {
+    const { id, chain: name, txHash, retryCount, correlationId } = transaction
+    const check = { id, chain: name, txHash, retryCount, correlationId }
+    start(worker, 'check', txHash, (task) =>
+      confirmOf(task).handle({
+        message: { kind: 'check', check },
+        redelivered: false,
+        deliveryCount: leaseCount - 1,
+      }),
+    )
+  }
+
+  function startSweep(worker: number): void {
+    start(worker, 'sweep', null, (task) =>
+      sweep(
+        {
+          store: portsOf(task),
+          queue: {
+            publish: (check) => publish(task, check),
+            backlog: async () => (queue === 'broker' && broker.isUp ? broker.ready().length : null),
+          },
+          confirm: confirmOf(task),
+          policy: MODEL_POLICY,
+          observer: { republished: silent },
+          log: LOG,
+          clock: store.clock,
+        },
+        new AbortController().signal,
+      ),
+    )
+  }
+
+  function recheck(txHash: string): void {
+    const id = ids.get(txHash)
+    if (id !== undefined) start(API, 'recheck', txHash, (task) => submitOf(task).recheck(id))
+  }
+
+  /** The place of the operation that this process came to last. */
+  const lastOf = (process: number) => stepper.waiting().findLastIndex((task) => task.process === process)
+
+  function crash(process: number): void {
+    for (const task of stepper.waiting()) {
+      if (task.process === process && process === API && task.txHash) leftToSweep.add(task.txHash)
+    }
+    stepper.crash(process)
+    for (const [message, task] of inHand) {
+      if (task.process !== process) continue
+      broker.requeue(message)
+      inHand.delete(message)
+    }
+  }
+
+  function lose(messages: readonly BrokerMessage[]): void {
+    for (const message of messages) {
+      if (message.taken) continue
+      leftToSweep.add(message.txHash)
+      broker.ack(message)
+    }
+  }
+
+  async function happen(happening: Happening): Promise<void> {
+    const txHash = ('transaction' in happening && HASHES[happening.transaction]) || ''
+    switch (happening.do) {
+      case 'register':
+        start(API, 'register', txHash, (task) => submitOf(task).submit(registration(txHash, 0)))
+        return
+      case 'publish-foreign': {
+        const { chain: name, kind, payload } = registration(txHash, happening.content)
+        const body = JSON.stringify({ chain: name, txHash, kind, payload })
+        if (queue === 'broker' && broker.isUp) broker.put({ body, txHash }, 0)
+        return
+      }
+      case 'recheck':
+        recheck(txHash)
+        return
+      case 'include':
+        chain.include(txHash, happening.succeeded)
+        return
+      case 'replace':
+        chain.replace(txHash)
+        return
+      case 'reorganise':
+        chain.reorganise(txHash)
+        return
+      case 'take':
+        take(happening.worker, happening.pick)
+        return
+      case 'sweep':
+        startSweep(happening.worker)
+        return
+      case 'step': {
+        const waiting = stepper.waiting().length
+        if (waiting > 0) await stepper.step(happening.pick % waiting, happening.fault)
+        return
+      }
+      case 'drain':
+        await stepper.drain()
+        return
+      case 'rounds':
+        for (let round = 0; round < happening.count; round++) {
+          await workThrough()
+          await store.advance(UNIT_MS)
+        }
+        return
+      case 'die':
+        take(happening.worker, happening.pick)
+        await stepper.settle()
+        for (let done = 0; done < happening.operations; done++)
+          await stepper.step(lastOf(happening.worker), 'none')
+        crash(happening.worker)
+        return
+      case 'crash':
+        crash(happening.process)
+        return
+      case 'advance':
+        await store.advance(happening.ms)
+        return
+      case 'mine':
+        chain.mine(happening.blocks)
+        return
+      case 'see':
+        chain.view = happening.view
+        return
+      case 'refuse':
+        isRefusing = happening.refusing
+        return
+      case 'broker':
+        broker.isUp = happening.isUp
+        return
+      case 'duplicate': {
+        const message = broker.all()[happening.pick % broker.all().length]
+        if (message) broker.put(message, 0)
+        return
+      }
+      case 'lose':
+        lose(broker.all().slice(happening.pick, happening.pick + 1))
+        return
+      case 'purge':
+        lose(broker.all())
+    }
+  }
+
+  /** A crash alone never takes a message away: the row waits for no sweep. */
+  function demandMessages(): void {
+    if (queue === 'table') return
+    const published = new Set(broker.all().map((message) => message.txHash))
+    for (const task of stepper.waiting()) if (task.process === API && task.txHash) published.add(task.txHash)
+    for (const transaction of rows?.().values() ?? []) {
+      const { txHash, status, parkedAt } = transaction
+      if (status !== 'pending' || parkedAt || leftToSweep.has(txHash) || published.has(txHash)) continue
+      throw new Error(`no message is left for ${describe(transaction)}, though none was lost`)
+    }
+  }
+
+  /** What is due is done: every ready check is taken, one after the other, and then a sweep is made. */
+  async function workThrough(): Promise<void> {
+    const turns = queue === 'table' ? 1 : broker.ready().length
+    for (let turn = 0; turn < turns; turn++) {
+      take(1, 0)
+      await stepper.drain()
+    }
+    startSweep(2)
+    await stepper.drain()
+  }
+
+  /** Ends all faults and lets time pass until everything has its verdict and no message is left. */
+  async function endWell(): Promise<void> {
+    chain.view = 'truth'
+    isRefusing = false
+    broker.isUp = true
+    chain.mine(depth)
+    await stepper.drain()
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      await workThrough()
+      if (broken) throw broken
+      const transactions = await store.transactions()
+      const unfinished = transactions.filter(({ status }) => isOpen(status) && status !== 'expired')
+      const late = transactions.filter(
+        ({ status, txHash }) => status === 'expired' && chain.isIncluded(txHash),
+      )
+      if (unfinished.length + late.length + owedLooks.size + broker.all().length === 0) return
+      // A person rechecks what is parked, and what expired though it is on the chain: once.
+      for (const { txHash } of late) if (!owedLooks.has(txHash)) recheck(txHash)
+      for (const { txHash, parkedAt } of unfinished) if (parkedAt) recheck(txHash)
+      await stepper.drain()
+      await store.advance(UNIT_MS)
+    }
+    const transactions = await store.transactions()
+    throw new Error(
+      `not all has ended well: ${transactions.map(describe).join(', ')}; ${broker.all().length} messages left`,
+    )
+  }
+
+  for (const happening of history.happenings) {
+    await happen(happening)
+    await stepper.settle()
+    demandMessages()
+    if (broken) throw broken
+  }
+  await endWell()
+  referee.judgeEnd(await store.state())
+  // What a crash left behind at a gate is collected with the history.
+  await nextTurn()
+}
+
+/** The look of the task says that the nonce is not used up. */
+function contradicts({ observation }: Task): boolean {
+  return (
+    observation?.kind === 'receipt' ||
+    (observation?.kind === 'absent' && observation.replacement.length === 0)
+  )
+}
+
+const deliveredBefore = (deliveryCount: number) => ({ redelivered: deliveryCount > 0, deliveryCount })
+
+function byHash(a: Transaction | Leased, b: Transaction | Leased): number {
+  return hashOf(a) < hashOf(b) ? -1 : 1
+}
+
+function hashOf(row: Transaction | Leased): string {
+  return 'transaction' in row ? row.transaction.txHash : row.txHash
+}
+
+/** An answer of the store without ids and times, to compare two stores by. */
+function normalised(answer: unknown, now: Date): string {
+  if (Array.isArray(answer)) return `[${answer.map((each) => normalised(each, now)).join(', ')}]`
+  if (typeof answer !== 'object' || answer === null) return String(answer)
+  if ('outcome' in answer && 'transaction' in answer) {
+    return `${String(answer.outcome)} ${normalised(answer.transaction, now)}`
+  }
+  if ('transaction' in answer) return normalised(answer.transaction, now)
+  const row = answer as Transaction
+  const inUnits = (date: Date | null) => date && Math.round((date.getTime() - now.getTime()) / UNIT_MS)
+  return JSON.stringify([
+    row.txHash.slice(-2),
+    row.status,
+    row.retryCount,
+    row.handlerAttempts,
+    row.consecutiveErrors,
+    inUnits(row.nextCheckAt),
+    inUnits(row.stalledAt),
+    row.parkedAt !== null,
+    row.lastError,
+    row.failure,
+    row.inclusion,
+    row.payload,
+    row.evidence.length,
+  ])
+}
