@@ -7,6 +7,7 @@ export interface Judgement {
   readonly confirmed: number
   readonly failed: number
   readonly stalled: number
+  readonly replaced: number
   /** Recorded, but without the right final state, or without its event. */
   readonly lost: number
   /** More than one business row, or more than one event of one status. */
@@ -29,19 +30,30 @@ interface Found {
 }
 
 const EXAMPLES_SHOWN = 10
+const COUNTED = ['confirmed', 'failed', 'stalled', 'replaced'] as const
+/** What the product may only say if it is so. */
+const VERDICTS = ['confirmed', 'failed', 'replaced']
 
 export async function judge(db: Knex, entries: readonly Entry[]): Promise<Judgement> {
   const rows = await readRows(db)
-  const count = { recorded: 0, confirmed: 0, failed: 0, stalled: 0, lost: 0, doubled: 0, wrong: 0 }
+  const count = {
+    recorded: 0,
+    confirmed: 0,
+    failed: 0,
+    stalled: 0,
+    replaced: 0,
+    lost: 0,
+    doubled: 0,
+    wrong: 0,
+  }
   const examples: string[] = []
 
   for (const entry of entries) {
     if (!entry.recorded) continue
     count.recorded += 1
     const row = rows.get(entry.txHash)
-    if (row?.status === 'confirmed' || row?.status === 'failed' || row?.status === 'stalled') {
-      count[row.status] += 1
-    }
+    const status = COUNTED.find((each) => each === row?.status)
+    if (status) count[status] += 1
     for (const fault of ['lost', 'doubled', 'wrong'] as const) {
       if (!FAULTS[fault](entry, row)) continue
       count[fault] += 1
@@ -61,8 +73,7 @@ const FAULTS = {
   lost: (entry: Entry, row: Found | undefined) => {
     if (!row) return true
     const expected = entry.truth ?? 'stalled'
-    const isVerdict = row.status === 'confirmed' || row.status === 'failed'
-    if (row.status !== expected) return !isVerdict
+    if (row.status !== expected) return !VERDICTS.includes(row.status)
     return !row.events.includes(expected)
   },
   doubled: (_: Entry, row: Found | undefined) =>

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Outcome } from './chain.ts'
+import type { Ending } from './chain.ts'
 import type { Random } from './random.ts'
 
 /** A transaction of a drill and what is true of it. */
 export interface Entry {
   readonly txHash: string
   /** Null: it never appears on the chain. */
-  truth: Outcome | null
+  truth: Ending | null
   /** Time from its registration until it can be on the chain, in ms. */
   readonly delayMs: number
   /** The API said that it is recorded (202, or 200 on a repeated request). */
@@ -17,10 +17,11 @@ export interface Mix {
   /** Shares of the transactions; the rest is confirmed. */
   readonly failed: number
   readonly absent: number
+  readonly replaced: number
   readonly maxDelayMs: number
 }
 
-const USUAL_MIX: Mix = { failed: 0.2, absent: 0.05, maxDelayMs: 4_000 }
+const USUAL_MIX: Mix = { failed: 0.2, absent: 0.05, replaced: 0, maxDelayMs: 4_000 }
 
 /** The truth of every hash, decided before anything runs. */
 export interface Ledger {
@@ -31,10 +32,11 @@ export interface Ledger {
 export function createLedger(seed: string, random: Random): Ledger {
   const entries: Entry[] = []
 
-  function truthOf({ failed, absent }: Mix): Outcome | null {
+  function truthOf({ failed, absent, replaced }: Mix): Ending | null {
     const chance = random()
     if (chance < absent) return null
-    return chance < absent + failed ? 'failed' : 'confirmed'
+    if (chance < absent + replaced) return 'replaced'
+    return chance < absent + replaced + failed ? 'failed' : 'confirmed'
   }
 
   return {

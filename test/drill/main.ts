@@ -88,6 +88,7 @@ async function report(
     confirmed: 0,
     failed: 0,
     stalled: 0,
+    replaced: 0,
     lost: 0,
     doubled: 0,
     wrong: 0,

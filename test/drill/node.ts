@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
-import type { DrillChain, Outcome } from './chain.ts'
+import { type DrillChain, type Outcome, senderOf } from './chain.ts'
 import type { Random } from './random.ts'
 
 /** How often a node errs; each is a share of the requests, from 0 to 1. What is left out is 0. */
@@ -14,6 +14,11 @@ export interface NodeFaults {
   readonly tooManyRequests?: number
   /** No answer at all. */
   readonly hang?: number
+  /**
+   * Receipts and transactions show up to this much later than their block, while the sender's nonce is there
+   * at once: what a good transaction and a replaced one have in common.
+   */
+  readonly indexLagMs?: number
   /** Share of time slots in which the node shows the chain as it was a while ago. */
   readonly stale?: number
 }
@@ -69,9 +74,15 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
     return (outcome === 'confirmed') !== contrary
   }
 
+  /** How long this transaction is hidden after its block: the same at every look. */
+  function isIndexed(txHash: string, blockNumber: number): boolean {
+    const share = Number.parseInt(txHash.slice(2, 6), 16) / 0xffff
+    return Date.now() >= chain.timestampS(blockNumber) * 1_000 + share * (faults.indexLagMs ?? 0)
+  }
+
   function receiptOf(txHash: string, head: number): object | null {
     const found = chain.find(txHash, head)
-    if (!found) return null
+    if (!found || !isIndexed(txHash, found.blockNumber)) return null
     const succeeded = shownOutcome(found.outcome)
     return {
       transactionHash: txHash,
@@ -80,7 +91,7 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
       transactionIndex: hex(found.index),
       gasUsed: '0x5208',
       effectiveGasPrice: '0x5d21dba00',
-      from: ZERO_ADDRESS,
+      from: senderOf(txHash),
       to: ZERO_ADDRESS,
       contractAddress: null,
       logs: [],
@@ -134,19 +145,22 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
       }
       case 'gettransactionbyhash': {
         const txHash = String(first)
-        if (!chain.isPlanned(txHash)) return { result: null }
         const found = chain.find(txHash, head)
+        const isHidden = found !== null && !isIndexed(txHash, found.blockNumber)
+        if (isHidden || !chain.isKnown(txHash, head)) return { result: null }
         const place = {
           blockHash: found?.blockHash ?? null,
           blockNumber: found ? hex(found.blockNumber) : null,
           transactionIndex: found ? hex(found.index) : null,
         }
         return {
-          result: { hash: txHash, from: ZERO_ADDRESS, nonce: '0x0', value: '0x0', gas: '0x0', ...place },
+          result: { hash: txHash, from: senderOf(txHash), nonce: '0x0', value: '0x0', gas: '0x0', ...place },
         }
       }
       case 'gettransactioncount':
-        return { result: second === 'pending' ? '0x1' : '0x0' }
+        return {
+          result: hex(chain.nonceOf(String(first).toLowerCase(), Math.min(numbered(second, head), head))),
+        }
       default:
         return { error: { code: NO_SUCH_METHOD, message: `the method ${method} does not exist` } }
     }

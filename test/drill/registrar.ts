@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
-import type { DrillChain } from './chain.ts'
+import { type DrillChain, senderOf } from './chain.ts'
 import type { Entry } from './ledger.ts'
 
 /** Registers transactions as a backend does: over HTTP, and again until it is told that they are recorded. */
@@ -36,7 +36,7 @@ export function createRegistrar(
       const { statusCode, body } = await request(`${await apiUrl()}/v1/transactions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ txHash: entry.txHash, kind: 'order', payload: { hash: entry.txHash } }),
+        body: JSON.stringify(bodyOf(entry)),
         dispatcher: agent,
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       })
@@ -77,6 +77,13 @@ export function createRegistrar(
   }
 
   return { register, post, answers: () => answers, close: () => agent.close() }
+}
+
+function bodyOf({ txHash, truth }: Entry): object {
+  const body = { txHash, kind: 'order', payload: { hash: txHash } }
+  // Without the sender it can be learned only while the transaction is seen, which a replaced one may never be.
+  const isGiven = truth === 'replaced' || txHash.endsWith('0') || txHash.endsWith('1')
+  return isGiven ? { ...body, from: senderOf(txHash), nonce: 0 } : body
 }
 
 /** Lets the transaction be included when its time has come, unless a drill has done so or it never is. */

@@ -26,6 +26,7 @@ export const COUNTS = [
   'confirmed',
   'failed',
   'stalled',
+  'replaced',
   'lost',
   'doubled',
   'wrong',

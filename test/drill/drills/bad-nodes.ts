@@ -5,6 +5,8 @@ import { countPending, settleAndJudge } from '../settled.ts'
 
 const FAULTS_AT_MOST_MS = 240_000
 const NODES = 3
+/** Less than the time over which a replacement must be seen. */
+const INDEX_LAG_MS = 6_000
 
 /** Three bad nodes, of which one is on another chain and shows the opposite of every outcome. */
 export const badNodes: Drill = {
@@ -15,9 +17,9 @@ export const badNodes: Drill = {
     const strangerAt = Math.floor(random('stranger')() * NODES)
     const { parts, registrar } = await openScene(context, { strangerAt })
     for (const node of parts.nodes) {
-      node.faults = { error: 0.3, tooManyRequests: 0.2, hang: 0.1, stale: 0.1 }
+      node.faults = { error: 0.3, tooManyRequests: 0.2, hang: 0.1, stale: 0.1, indexLagMs: INDEX_LAG_MS }
     }
-    await registrar.register(ledger.make(n))
+    await registrar.register(ledger.make(n, { replaced: 0.02 }))
     const worked = await pollUntil(async () => (await countPending(parts)) < n / 2, {
       timeoutMs: FAULTS_AT_MOST_MS,
       intervalMs: 500,

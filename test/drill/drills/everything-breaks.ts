@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { record } from '../../../src/store/record.ts'
+import { senderOf } from '../chain.ts'
 import type { Drill } from '../drill.ts'
 import { every, killBroker, terminateBackends } from '../faults.ts'
 import type { Entry } from '../ledger.ts'
@@ -25,7 +26,7 @@ export const everythingBreaks: Drill = {
   run: async (context) => {
     const { n, ledger, random, scaled, say, tally } = context
     const { parts, workers, registrar } = await openScene(context)
-    const entries = ledger.make(n)
+    const entries = ledger.make(n, { replaced: 0.01 })
     const skipped = entries.splice(0, Math.max(1, Math.round(n * SKIPPED_SHARE)))
     parts.node.faults = { error: 0.3, receiptAbsent: 0.1 }
 
@@ -59,8 +60,8 @@ async function recordWithoutMessage({ db, chain }: Parts, entries: readonly Entr
   for (const entry of entries) {
     appear(chain, entry)
     const { txHash } = entry
-    const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, sender: null, nonce: null }
-    await record(db, { ...registration, correlationId: null })
+    const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, correlationId: null }
+    await record(db, { ...registration, sender: senderOf(txHash), nonce: 0 })
     entry.recorded = true
   }
 }

@@ -9,6 +9,8 @@ const DEPTH_BLOCKS = 4
 const REORG_INTERVAL_MS = 3_000
 const REORGS_AT_MOST_MS = 120_000
 const REPLAN_DELAY_MS = 3_000
+/** Less than the time over which a replacement must be seen. */
+const INDEX_LAG_MS = 6_000
 
 /** Receipts that come, go and come again, some with the other outcome: only what is final counts. */
 export const receiptsFlicker: Drill = {
@@ -19,7 +21,7 @@ export const receiptsFlicker: Drill = {
     // Waiting for the depth spends attempts as well.
     const settings = { FINALITY_DEPTH_BLOCKS: String(DEPTH_BLOCKS), ...(quick ? { RETRY_LIMIT: '10' } : {}) }
     const { parts, registrar } = await openScene(context, { settings })
-    const entries = ledger.make(n)
+    const entries = ledger.make(n, { replaced: 0.02 })
     const byHash = new Map<string, Entry>(entries.map((entry) => [entry.txHash, entry]))
     const chance = random('reorganisations')
     let taken = 0
@@ -35,7 +37,7 @@ export const receiptsFlicker: Drill = {
       })
     }
 
-    parts.node.faults = { receiptAbsent: 0.3 }
+    parts.node.faults = { receiptAbsent: 0.3, indexLagMs: INDEX_LAG_MS }
     const reorganising = every(REORG_INTERVAL_MS, reorganise)
     await registrar.register(entries, { perSecond: Math.max(50, n / 20) })
     await pollUntil(async () => (await countPending(parts)) < n / 5, {
