@@ -125,10 +125,12 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
       case 'settle':
         return settle(transaction, decision)
       case 'replace': {
-        const replaced = await store.settleReplaced(transaction.id, decision.evidence)
+        const { evidence } = decision
+        const expectedLooks = transaction.evidence.length
+        const replaced = await store.settleReplaced(transaction.id, { evidence, expectedLooks })
         if (!replaced) return ACK
         observer.settled(replaced)
-        const fields = { ...traceFields(replaced), evidence: decision.evidence }
+        const fields = { ...traceFields(replaced), evidence }
         log.warn(fields, 'transaction replaced: another one with its sender and nonce is final')
         return ACK
       }

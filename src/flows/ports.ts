@@ -17,7 +17,10 @@ export interface Settler<Trx> {
     verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null },
     businessWrite: (trx: Trx, settled: Transaction) => Promise<void>,
   ): Promise<Transaction | null>
-  settleReplaced(id: string, evidence: readonly ReplacementLook[]): Promise<Transaction | null>
+  settleReplaced(
+    id: string,
+    settled: { evidence: readonly ReplacementLook[]; expectedLooks: number },
+  ): Promise<Transaction | null>
   stall(
     id: string,
     step: { retryCount: number; nextCheckInMs: number; notes: Notes },

@@ -69,14 +69,17 @@ async function withinSavepoint(
   await working
 }
 
-/** Commits that another transaction took the nonce, with the evidence and the event. Null if the row moved on. */
+/**
+ * Commits that another transaction took the nonce, with the evidence and the event. Null if the row has moved on,
+ * or no longer has the looks that the evidence was added to: a recheck or another look has voided them.
+ */
 export async function settleReplaced(
   db: Knex,
   id: string,
-  evidence: readonly ReplacementLook[],
+  { evidence, expectedLooks }: { evidence: readonly ReplacementLook[]; expectedLooks: number },
 ): Promise<Transaction | null> {
   return announceStep(db, id, ['pending', 'stalled'], 'replaced', {
-    fence: {},
+    fence: (row) => void row.whereRaw('coalesce(jsonb_array_length(evidence), 0) = ?', [expectedLooks]),
     evidence: JSON.stringify(evidence),
     next_check_at: null,
     parked_at: null,
@@ -91,7 +94,7 @@ export async function stall(
   { retryCount, nextCheckInMs, notes }: { retryCount: number; nextCheckInMs: number; notes: Notes },
 ): Promise<Transaction | null> {
   return announceStep(db, id, ['pending'], 'stalled', {
-    fence: { retry_count: retryCount },
+    fence: (row) => void row.where({ retry_count: retryCount }),
     ...noteColumns(notes),
     stalled_at: db.raw('clock_timestamp()'),
     next_check_at: inMs(db, nextCheckInMs),
@@ -100,7 +103,7 @@ export async function stall(
 
 /** stalled → expired, with its event. Null if the row has moved on. */
 export async function expire(db: Knex, id: string): Promise<Transaction | null> {
-  return announceStep(db, id, ['stalled'], 'expired', { fence: {}, next_check_at: null })
+  return announceStep(db, id, ['stalled'], 'expired', { fence: NO_FENCE, next_check_at: null })
 }
 
 /** A time from now, by the database's clock. */
@@ -108,12 +111,16 @@ export function inMs(db: Knex, delayMs: number): Knex.Raw {
   return db.raw(`clock_timestamp() + :delayMs * interval '1 millisecond'`, { delayMs })
 }
 
+/** What a row must have besides its status. */
+type Fence = (row: Knex.QueryBuilder) => void
+const NO_FENCE: Fence = () => undefined
+
 async function announceStep(
   db: Knex,
   id: string,
   from: readonly TransactionStatus[],
   status: AnnouncedStatus,
-  { fence, ...changes }: { fence: Record<string, number> } & Record<string, unknown>,
+  { fence, ...changes }: { fence: Fence } & Record<string, unknown>,
 ): Promise<Transaction | null> {
   return db.transaction(async (trx) => {
     const fields = {
@@ -134,10 +141,11 @@ async function update(
   id: string,
   from: readonly TransactionStatus[],
   changes: Record<string, unknown>,
-  fence: Record<string, number> = {},
+  fence: Fence = NO_FENCE,
 ): Promise<Transaction | null> {
   const rows: TransactionRow[] = await trx('transaction_history')
-    .where({ id, ...fence })
+    .where({ id })
+    .modify(fence)
     .whereIn('status', from)
     .update({ ...changes, leased_until: null, lease_count: 0, updated_at: trx.fn.now() })
     .returning('*')

@@ -186,11 +186,12 @@ export function createMemoryStore(): MemoryStore {
         ),
         'expired',
       ),
-    settleReplaced: async (id, evidence) =>
+    settleReplaced: async (id, { evidence, expectedLooks }) =>
       announce(
         step(
           id,
-          (row) => row.status === 'pending' || row.status === 'stalled',
+          (row) =>
+            (row.status === 'pending' || row.status === 'stalled') && row.evidence.length === expectedLooks,
           () => ({
             ...looked('replaced'),
             evidence,
