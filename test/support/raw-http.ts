@@ -57,7 +57,9 @@ function parseAnswer(bytes: Buffer, isOver = false): RawAnswer | null {
   if (status < 200) return parseAnswer(bytes.subarray(bodyStart), isOver)
   const headers = new Map(lines.map((line) => splitHeader(line)))
   const length = headers.get('content-length')
-  const body = bytes.subarray(bodyStart)
+  const rest = bytes.subarray(bodyStart)
+  // The next answer, where the first one was to a HEAD and so has no body.
+  const body = rest.toString('latin1').startsWith('HTTP/1.1 ') ? Buffer.alloc(0) : rest
   if (!isOver && length !== undefined && body.length < Number(length)) return null
   return { status, headers, body: body.subarray(0, Number(length ?? body.length)).toString('utf8') }
 }
