@@ -107,7 +107,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     const { headers = {} } = message.properties
     const content = message.content.toString('utf8')
     const parsed = parseCheckMessage(content, options.chain, correlationIdOf(message))
-    const { redelivered } = message.fields
+    // Sent to wait because its handling failed, it came back as a new message; it was handed out before all the same.
+    const redelivered = message.fields.redelivered || headers[FAILURES_HEADER] !== undefined
     return options.handler({
       message: parsed,
       redelivered,
