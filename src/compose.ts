@@ -137,6 +137,7 @@ async function openConfiguredChain(
     maxInFlight: config.rpcMaxInFlight,
     maxLagBlocks: config.rpcMaxLagBlocks,
     maxHeadAgeMs: config.rpcMaxHeadAgeMs,
+    finalityDepthBlocks: config.finalityDepthBlocks,
     witnesses,
     redact: createRedact(config.rpcUrls ?? []),
     onCall: metrics.rpcCalled,

@@ -14,6 +14,8 @@ export interface ChainOptions {
   readonly maxInFlight: number
   readonly maxLagBlocks: number
   readonly maxHeadAgeMs: number
+  /** Blocks that must follow what is final. */
+  readonly finalityDepthBlocks: number
   /** Nodes that must agree on a verdict without a receipt. */
   readonly witnesses: number
   readonly redact: (text: string) => string
@@ -31,7 +33,8 @@ export interface Chain {
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 export function openChain(options: ChainOptions): Chain {
-  const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked, witnesses, redact } = options
+  const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked } = options
+  const { witnesses, finalityDepthBlocks, redact } = options
   const nodes = urls.map((url) => {
     const transport = createRpcTransport({ url, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES })
     return createChainNode(guardTransport(transport, { maxInFlight, onCall }), { chainId, onChainChecked })
@@ -44,7 +47,7 @@ export function openChain(options: ChainOptions): Chain {
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
   for (const node of nodes) node.checkChain().catch(() => undefined)
   return {
-    observe: (query) => observe(query, { nodes, heads, witnesses, redact }),
+    observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),
     close: async () => {
       await Promise.all(nodes.map((node) => node.close()))
     },

@@ -10,6 +10,8 @@ export interface ObserveOptions {
   readonly heads: HeadTracker
   /** Fresh nodes that a thorough look asks before it calls a transaction absent. */
   readonly witnesses: number
+  /** Blocks that must follow a block before what it holds is final. */
+  readonly finalityDepthBlocks: number
   /** Takes secrets out of what a node said: some repeat the key of the URL they were asked under. */
   readonly redact: (text: string) => string
 }
@@ -29,7 +31,7 @@ interface Absence {
  */
 export async function observe(
   query: Query,
-  { nodes, heads, witnesses, redact }: ObserveOptions,
+  { nodes, heads, witnesses, finalityDepthBlocks, redact }: ObserveOptions,
 ): Promise<Observation> {
   const needed = query.thorough ? witnesses : 1
   const absences: Absence[] = []
@@ -49,7 +51,7 @@ export async function observe(
         const call = { node: node.name, method: 'klay_getHeaderByNumber' }
         throw new RpcError('stale', call, `${staleness}, so that it has no receipt says nothing`)
       }
-      absences.push(await askFurther(node, head, query))
+      absences.push(await askFurther(node, head, query, finalityDepthBlocks))
       if (absences.length >= needed) return toAbsent(absences, witnesses)
     } catch (error) {
       if (!(error instanceof RpcError)) throw error
@@ -79,7 +81,12 @@ async function checkCanonical(
 }
 
 /** What a node without a receipt knows of the transaction, and of its sender's nonce. */
-async function askFurther(node: ChainNode, head: Header, query: Query): Promise<Absence> {
+async function askFurther(
+  node: ChainNode,
+  head: Header,
+  query: Query,
+  finalityDepthBlocks: number,
+): Promise<Absence> {
   const absence = { node: node.name, headNumber: head.number, sighting: null }
   if (query.known === null || query.thorough) {
     const found = await node.readTransaction(query.txHash)
@@ -89,22 +96,25 @@ async function askFurther(node: ChainNode, head: Header, query: Query): Promise<
     }
   }
   if (query.known === null || !query.thorough) return { ...absence, inPool: false, seen: null }
-  const sighting = await sightNonce(node, head, query.txHash, query.known)
+  const sighting = await sightNonce(node, head, finalityDepthBlocks, query.txHash, query.known)
   return { ...absence, inPool: false, seen: null, sighting }
 }
 
 /**
- * Whether the sender's nonce is used up at this head. The nonce is read at a block of known height, and
- * afterwards receipt and transaction are looked for again, at a head at least as new: behind a load balancer each
- * answer may come from another machine.
+ * Whether the sender's nonce is used up for good. It is read at the newest final block: what a reorganisation can
+ * take away is no evidence, and may be our own transaction in a block that the node has not indexed yet. Receipt
+ * and transaction are looked for again afterwards, at a head at least as new: behind a load balancer each answer
+ * may come from another machine.
  */
 async function sightNonce(
   node: ChainNode,
   head: Header,
+  finalityDepthBlocks: number,
   txHash: string,
   known: SeenTransaction,
 ): Promise<NonceSighting | null> {
-  const nonce = await node.readNonce(known.sender, head.number)
+  const finalNumber = Math.max(0, head.number - finalityDepthBlocks)
+  const nonce = await node.readNonce(known.sender, finalNumber)
   if (nonce <= known.nonce) return null
   const headAfter = await node.readHead()
   if (headAfter.number < head.number) return null

@@ -35,6 +35,7 @@ describe('what counts as an observation', () => {
       maxInFlight: 4,
       maxLagBlocks: 5,
       maxHeadAgeMs: 30_000,
+      finalityDepthBlocks: 0,
       witnesses: Math.min(2, count),
       redact: (text: string) => text,
       onCall: (call) => calls.push(call),
@@ -257,6 +258,16 @@ describe('what counts as an observation', () => {
       for (const each of nodes) each.setNonce(SENDER, 5)
       node(1).fault = () => ({ kind: 'status', status: 500 })
       expect(await open(2).observe(thorough(randomHash()))).toMatchObject({ kind: 'absent', replacement: [] })
+    })
+
+    it('is not seen before the block that used it is final', async () => {
+      const chain = open(1, { finalityDepthBlocks: 3 })
+      const txHash = randomHash()
+      node(0).setNonce(SENDER, 5)
+      node(0).mine(2)
+      expect(await chain.observe(thorough(txHash))).toMatchObject({ kind: 'absent', replacement: [] })
+      node(0).mine()
+      expect(await chain.observe(thorough(txHash))).toMatchObject({ replacement: [{ nonce: 5 }] })
     })
 
     it('is not seen where the receipt is found after the nonce was read: a lagging machine had missed it', async () => {

@@ -26,7 +26,7 @@ export interface ScriptedNode {
   /** Puts a transaction into the pool, where it can be seen with sender and nonce; `drop` takes it out. */
   pend(txHash: string, sender: string, nonce: number): void
   drop(txHash: string): void
-  /** The sender's confirmed nonce. */
+  /** The sender's confirmed nonce from this block on; 0 before. */
   setNonce(sender: string, nonce: number): void
   mine(blocks?: number): void
   /** How old the newest block seems. */
@@ -48,7 +48,7 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
   let head = 100
   const receipts = new Map<string, { blockNumber: string }>()
   const pool = new Map<string, { from: string; nonce: string }>()
-  const nonces = new Map<string, number>()
+  const nonces = new Map<string, { nonce: number; since: number }>()
   const asked = new Map<string, number[]>()
   const hanging = new Set<ServerResponse>()
 
@@ -73,7 +73,7 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     exclude: (txHash) => void receipts.delete(txHash),
     pend: (txHash, sender, nonce) => void pool.set(txHash, { from: sender, nonce: hex(nonce) }),
     drop: (txHash) => void pool.delete(txHash),
-    setNonce: (sender, nonce) => void nonces.set(sender, nonce),
+    setNonce: (sender, nonce) => void nonces.set(sender, { nonce, since: head }),
     mine: (blocks = 1) => {
       head += blocks
     },
@@ -100,10 +100,15 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
         return pending ? { ...pending, blockNumber: mined?.blockNumber ?? null } : null
       }
       case 'klay_getTransactionCount':
-        return hex(nonces.get(first.toLowerCase()) ?? 0)
+        return hex(nonceAt(first.toLowerCase(), Number(params[1])))
       default:
         throw new Error(`the scripted node does not know ${method}`)
     }
+  }
+
+  function nonceAt(sender: string, blockNumber: number): number {
+    const known = nonces.get(sender)
+    return known && blockNumber >= known.since ? known.nonce : 0
   }
 
   function headerAt(number: number): object | null {

@@ -8,6 +8,8 @@ import { createRegistrar } from '../registrar.ts'
 import { settleAndJudge } from '../settled.ts'
 
 const KILLS = 30
+/** Enough for a message to come under suspicion and, if it were treated as guilty, to be parked. */
+const LEAST_KILLS = 8
 const PREFETCH = 200
 const LONG_MS = '60000'
 
@@ -25,7 +27,7 @@ export const fullPrefetch: Drill = {
     await registrar.register(entries)
     // A node that never answers keeps the worker's hands full.
     parts.node.faults = { hang: 1 }
-    const kills = scaled(KILLS, 3)
+    const kills = scaled(KILLS, LEAST_KILLS)
     for (let kill = 0; kill < kills; kill++) {
       const worker = await startRole('worker', { ...parts.environment, RPC_TIMEOUT_MS: LONG_MS })
       await demand('it holds a full prefetch', async () => (await countInHand(parts)) === PREFETCH)

@@ -16,7 +16,7 @@ export const queuesPurged: Drill = {
     const { ledger, scaled, say } = context
     const { parts, registrar } = await openScene(context)
     const { chain } = parts
-    const entries = ledger.make(scaled(PENDING, 50), { absent: 0.02 })
+    const entries = ledger.make(scaled(PENDING, 50), { absent: 0 })
     // On the chain only after the purge, so that all of them are pending then.
     const later = entries.map((entry) => ({ ...entry, truth: null }))
     await registrar.register(later)
