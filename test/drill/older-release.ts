@@ -5,8 +5,11 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** The first commit that builds and runs: the release before this one, as long as there is no other. */
-const FIRST_WORKING_COMMIT = '7243a4c'
+/**
+ * The release before this one, as long as there is no real one: the first commit that starts on a schema newer than
+ * its own, and so the first that can be rolled back to. Those before it stop with "migration directory is corrupt".
+ */
+const PREVIOUS_COMMIT = 'def4ed6'
 
 export interface OlderRelease {
   readonly commit: string
@@ -15,10 +18,7 @@ export interface OlderRelease {
 }
 
 /** Builds an older commit of this repository in the folder, with the packages installed here. */
-export async function buildOlderRelease(
-  folder: string,
-  commit = FIRST_WORKING_COMMIT,
-): Promise<OlderRelease> {
+export async function buildOlderRelease(folder: string, commit = PREVIOUS_COMMIT): Promise<OlderRelease> {
   const target = join(folder, `release-${commit}`)
   await mkdir(target)
   const archive = join(folder, `${commit}.tar`)

@@ -34,6 +34,8 @@ export interface PartsOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Where among three nodes one of another chain stands; a single right node if left out. */
   readonly strangerAt?: number
+  /** The program that brings the schema at first; this build if left out. */
+  readonly migrateWith?: string
 }
 
 const CHAIN_ID = 8217
@@ -65,7 +67,7 @@ export async function startParts(context: DrillContext, options: PartsOptions = 
 
   const db = openDatabase({ url: postgres.url, poolMax: 4, applicationName: 'drill' })
   lifecycle.add('database', () => db.destroy())
-  await migrate(postgres.url)
+  await migrate(postgres.url, options.migrateWith)
   await createOrderTables(db)
   await db.raw('CREATE INDEX ON orders (tx_hash)')
 
@@ -94,9 +96,9 @@ export async function startParts(context: DrillContext, options: PartsOptions = 
 }
 
 /** With the command that an operator uses. */
-async function migrate(databaseUrl: string): Promise<void> {
+export async function migrate(databaseUrl: string, main = 'dist/main.js'): Promise<void> {
   const env = { ...process.env, DATABASE_URL: databaseUrl }
-  await promisify(execFile)(process.execPath, ['dist/main.js', 'migrate'], { env })
+  await promisify(execFile)(process.execPath, [main, 'migrate'], { env })
 }
 
 async function startNodes(

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type RoleProcess, startRole } from '../../../src/dev/role-process.ts'
+import { createTemporaryFolder } from '../../../src/dev/temporary-folder.ts'
 import type { Drill, DrillContext } from '../drill.ts'
 import { buildOlderRelease } from '../older-release.ts'
-import { startParts } from '../parts.ts'
+import { migrate, startParts } from '../parts.ts'
 import { demand } from '../poll.ts'
 import { createRegistrar } from '../registrar.ts'
 import { settleAndJudge } from '../settled.ts'
@@ -23,9 +24,10 @@ export const twoVersions: Drill = {
   title: 'two versions side by side, rolled forward and back under load',
   run: async (context) => {
     const { n, ledger, lifecycle, say } = context
-    const parts = await startParts(context)
-    const older = await buildOlderRelease(parts.folder)
-    say(`the older release is commit ${older.commit}; the schema is already that of this one`)
+    const folder = await createTemporaryFolder()
+    lifecycle.add('folder of the older release', folder.remove)
+    const older = await buildOlderRelease(folder.path)
+    const parts = await startParts(context, { migrateWith: older.main })
     const start = (role: 'api' | 'worker', version: Version) =>
       startRole(role, parts.environment, {
         keepLine: ({ level }) => level > 40,
@@ -42,6 +44,9 @@ export const twoVersions: Drill = {
     const steps = ROLLS.length * (APIS + WORKERS)
     const perSecond = Math.max(20, n / (steps * 4))
     const registering = registrar.register(ledger.make(n), { perSecond })
+    await sleep(PAUSE_MS)
+    await migrate(parts.postgres.url)
+    say(`migrated while the older release, commit ${older.commit}, was at work`)
     const codes: number[] = []
     for (const version of ROLLS) {
       codes.push(...(await group.roll(version)))
