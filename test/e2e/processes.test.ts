@@ -134,9 +134,10 @@ describeWithBroker('the original design, by its settings', () => {
       await register(url, { txHash, kind: 'order' })
       await untilRow(world.db, txHash, 'stalled', (row) => row['status'] === 'stalled')
       const looks = world.node.looks(txHash)
+      // The broker's timer and our clock differ by some ms.
       const gapsMs = looks.slice(1).map((time, index) => time - (looks[index] ?? 0))
       expect(gapsMs).toHaveLength(3)
-      for (const gapMs of gapsMs) expect(gapMs).toBeGreaterThanOrEqual(4_990)
+      for (const gapMs of gapsMs) expect(gapMs).toBeGreaterThanOrEqual(4_900)
       expect(await world.db('orders')).toEqual([])
     } finally {
       await world.close()
