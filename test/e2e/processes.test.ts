@@ -134,10 +134,10 @@ describeWithBroker('the original design, by its settings', () => {
       await register(url, { txHash, kind: 'order' })
       await untilRow(world.db, txHash, 'stalled', (row) => row['status'] === 'stalled')
       const looks = world.node.looks(txHash)
-      // The broker's timer and our clock differ by some ms.
+      // Erlang may let its clock run up to 1% off while it corrects it, and the broker's timers with it.
       const gapsMs = looks.slice(1).map((time, index) => time - (looks[index] ?? 0))
       expect(gapsMs).toHaveLength(3)
-      for (const gapMs of gapsMs) expect(gapMs).toBeGreaterThanOrEqual(4_900)
+      for (const gapMs of gapsMs) expect(gapMs).toBeGreaterThanOrEqual(4_950)
       expect(await world.db('orders')).toEqual([])
     } finally {
       await world.close()

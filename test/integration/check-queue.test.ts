@@ -129,8 +129,8 @@ describeOnEachQueue('any check queue', (kind) => {
     await publish(queue, check)
     await until('it came three times', () => times.length === 3)
     const [first = 0, second = 0, third = 0] = times
-    expect(second - first).toBeGreaterThanOrEqual(250)
-    expect(third - second).toBeGreaterThanOrEqual(250)
+    expect(second - first).toBeGreaterThanOrEqual(295)
+    expect(third - second).toBeGreaterThanOrEqual(295)
   })
 
   it('brings a check back whose handler failed', async () => {

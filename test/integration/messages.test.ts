@@ -88,7 +88,7 @@ describeWithBroker('messages on the broker', () => {
     const row = await untilStatus(world.db, txHash, 'stalled')
     expect(row).toMatchObject({ retry_count: 4 })
     const waited = (row['stalled_at'] as Date).getTime() - (row['created_at'] as Date).getTime()
-    expect(waited).toBeGreaterThanOrEqual(600)
+    expect(waited).toBeGreaterThanOrEqual(100 + 3 * 200)
     expect(await eventsOf(world.db, body.id)).toHaveLength(1)
   })
 
