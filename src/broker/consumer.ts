@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
 import type { CheckHandler, Disposition } from '../domain/check-queue.ts'
 import { parseCheckMessage } from '../domain/message.ts'
+import { storableCorrelationIdOf } from './correlation-id.ts'
 
 /** Carries out the dispositions that need a message sent; each rejects if that is not sure. */
 export interface DispositionSender {
@@ -106,7 +107,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   async function handle(message: ConsumeMessage): Promise<Disposition> {
     const { headers = {} } = message.properties
     const content = message.content.toString('utf8')
-    const parsed = parseCheckMessage(content, options.chain, correlationIdOf(message))
+    const parsed = parseCheckMessage(content, options.chain, storableCorrelationIdOf(message))
     // Sent to wait because its handling failed, it came back as a new message; it was handed out before all the same.
     const redelivered = message.fields.redelivered || headers[FAILURES_HEADER] !== undefined
     return options.handler({
@@ -196,13 +197,4 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       await Promise.all(inHand)
     },
   }
-}
-
-const MAX_CORRELATION_ID_LENGTH = 128
-
-/** Anybody may publish, and PostgreSQL stores no NUL. */
-function correlationIdOf({ properties }: ConsumeMessage): string | null {
-  const given: unknown = properties.correlationId
-  if (typeof given !== 'string') return null
-  return given.replaceAll('\u0000', '').slice(0, MAX_CORRELATION_ID_LENGTH)
 }

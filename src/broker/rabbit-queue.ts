@@ -1,9 +1,10 @@
-import type { Channel, ConsumeMessage } from 'amqplib'
+import type { Channel } from 'amqplib'
 import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
 import { type Check, encodeCheck } from '../domain/message.ts'
 import { delayCovering, longestDelayMs, type RetryDelaysMs } from '../domain/schedule.ts'
 import { type BrokerConnection, type BrokerLog, openConnection } from './connection.ts'
 import { type Consumer, createConsumer, type DispositionSender } from './consumer.ts'
+import { correlationIdOf } from './correlation-id.ts'
 import { createPublisher } from './publisher.ts'
 import { assertTopology, brokerNames, topologyOf } from './topology.ts'
 
@@ -139,9 +140,4 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
       await publishing.close()
     },
   }
-}
-
-function correlationIdOf(message: ConsumeMessage): string | null {
-  const { correlationId } = message.properties
-  return typeof correlationId === 'string' ? correlationId : null
 }

@@ -1,4 +1,5 @@
 import { parseForeignRegistration, type Registration } from './registration.ts'
+import type { Transaction } from './transaction.ts'
 
 /** A check: look at the chain for this row. It speaks for the row while both have one retry count. */
 export interface Check {
@@ -17,6 +18,11 @@ export type CheckMessage =
   /** Written by a newer release; one of its workers will read it. */
   | { readonly kind: 'unsupported'; readonly version: string }
   | { readonly kind: 'unreadable'; readonly reason: string }
+
+/** The check that speaks for the row as it is now. */
+export function checkOf({ id, chain, txHash, retryCount, correlationId }: Transaction): Check {
+  return { id, chain, txHash, retryCount, correlationId }
+}
 
 export const MESSAGE_VERSION = 1
 

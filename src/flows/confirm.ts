@@ -1,7 +1,7 @@
 import type { Delivery, Disposition } from '../domain/check-queue.ts'
 import { type Decision, decide, type FinalityPolicy, queryFor } from '../domain/finality.ts'
 import { BusinessWriteError, type Handler } from '../domain/handler.ts'
-import type { Check } from '../domain/message.ts'
+import { type Check, checkOf } from '../domain/message.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Registration } from '../domain/registration.ts'
 import { delayCovering, longestDelayMs, retryDelayMs } from '../domain/schedule.ts'
@@ -9,7 +9,6 @@ import { isOpen, type Transaction } from '../domain/transaction.ts'
 import { isSuperseded, remainingMs } from '../domain/turn.ts'
 import { createGate } from './gate.ts'
 import type { ChainReader, ConfirmObserver, Log, Recorder, Settler, SuspicionKeeper } from './ports.ts'
-import { checkOf } from './submit.ts'
 import { traceFields } from './trace-fields.ts'
 
 export interface ConfirmDependencies<Trx> {

@@ -1,5 +1,5 @@
 import type { CheckQueue } from '../domain/check-queue.ts'
-import type { Check } from '../domain/message.ts'
+import { checkOf } from '../domain/message.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { createLatePublish } from './late-publish.ts'
@@ -66,9 +66,4 @@ export function createSubmit({ store, queue, policy, log }: SubmitDependencies):
       await late.drain()
     },
   }
-}
-
-/** The check that speaks for the row as it is now. */
-export function checkOf({ id, chain, txHash, retryCount, correlationId }: Transaction): Check {
-  return { id, chain, txHash, retryCount, correlationId }
 }

@@ -1,8 +1,8 @@
 import type { CheckQueue } from '../domain/check-queue.ts'
+import { checkOf } from '../domain/message.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import type { Confirm } from './confirm.ts'
 import type { Log } from './ports.ts'
-import { checkOf } from './submit.ts'
 
 export interface SweepDependencies {
   readonly store: {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
+import { checkOf } from '../domain/message.ts'
 import { countOpen } from './counts.ts'
 import { type Leased, leaseDue, renewLeases } from './lease.ts'
 
@@ -45,8 +46,8 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
   }
 
   function start(handler: CheckHandler, { transaction, leaseCount }: Leased): void {
-    const { id, chain, txHash, retryCount, correlationId } = transaction
-    const check = { id, chain, txHash, retryCount, correlationId }
+    const check = checkOf(transaction)
+    const { id } = check
     const deliveryCount = leaseCount - 1
     const finished: Promise<void> = handler({
       message: { kind: 'check', check },

@@ -34,18 +34,20 @@ const COUNTED = ['confirmed', 'failed', 'stalled', 'replaced'] as const
 /** What the product may only say if it is so. */
 const VERDICTS = ['confirmed', 'failed', 'replaced']
 
+export const NOTHING_COUNTED = {
+  recorded: 0,
+  confirmed: 0,
+  failed: 0,
+  stalled: 0,
+  replaced: 0,
+  lost: 0,
+  doubled: 0,
+  wrong: 0,
+}
+
 export async function judge(db: Knex, entries: readonly Entry[]): Promise<Judgement> {
   const rows = await readRows(db)
-  const count = {
-    recorded: 0,
-    confirmed: 0,
-    failed: 0,
-    stalled: 0,
-    replaced: 0,
-    lost: 0,
-    doubled: 0,
-    wrong: 0,
-  }
+  const count = { ...NOTHING_COUNTED }
   const examples: string[] = []
 
   for (const entry of entries) {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { createLifecycle, type Lifecycle } from '../../src/lifecycle.ts'
 import type { Condition, Drill, Finding, Tally } from './drill.ts'
 import { DRILLS } from './drills.ts'
+import { NOTHING_COUNTED } from './judge.ts'
 import { createLedger } from './ledger.ts'
 import { createRandom } from './random.ts'
 import { COUNTS, describeCommit, describeMachine, type Result, record } from './results.ts'
@@ -83,17 +84,7 @@ async function report(
   tally: Tally,
   startedAt: number,
 ): Promise<Result> {
-  const none = {
-    recorded: 0,
-    confirmed: 0,
-    failed: 0,
-    stalled: 0,
-    replaced: 0,
-    lost: 0,
-    doubled: 0,
-    wrong: 0,
-    examples: [],
-  }
+  const none = { ...NOTHING_COUNTED, examples: [] }
   const { examples, ...judged } = judgement ?? none
   const counts = { ...judged, kills: tally.kills, restarts: tally.restarts }
   const clean: Condition = {

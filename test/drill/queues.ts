@@ -1,24 +1,11 @@
-import { type Channel, connect } from 'amqplib'
 import { brokerNames, topologyOf } from '../../src/broker/topology.ts'
 import type { RetryDelaysMs } from '../../src/domain/schedule.ts'
+import { withChannel } from '../support/channel.ts'
 import type { Parts } from './parts.ts'
 import { pollUntil } from './poll.ts'
 
 const PREFIX = 'TX'
 export const NAMES = brokerNames(PREFIX)
-
-/** Works on a channel of its own. */
-export async function withChannel<T>(url: string, work: (channel: Channel) => Promise<T>): Promise<T> {
-  const connection = await connect(url, { timeout: 5_000 })
-  connection.on('error', () => undefined)
-  try {
-    const channel = await connection.createChannel()
-    channel.on('error', () => undefined)
-    return await work(channel)
-  } finally {
-    await connection.close().catch(() => undefined)
-  }
-}
 
 type Place = Pick<Parts, 'rabbitmq' | 'delaysMs'>
 

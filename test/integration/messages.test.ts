@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type BrokerNames, brokerNames } from '../../src/broker/topology.ts'
-import { amqpUrl, describeWithBroker, withChannel } from '../support/broker.ts'
+import { amqpUrl, describeWithBroker } from '../support/broker.ts'
+import { withChannel } from '../support/channel.ts'
 import {
   createWorld,
   type RunningConfirmd,

@@ -4,7 +4,8 @@ import { openRabbitQueue } from '../../src/broker/rabbit-queue.ts'
 import { brokerNames } from '../../src/broker/topology.ts'
 import { sweep } from '../../src/flows/sweep.ts'
 import { createStore } from '../../src/store/store.ts'
-import { amqpUrl, describeOnEachQueue, describeWithBroker, withChannel } from '../support/broker.ts'
+import { amqpUrl, describeOnEachQueue, describeWithBroker } from '../support/broker.ts'
+import { withChannel } from '../support/channel.ts'
 import {
   createWorld,
   register,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type BrokerNames, brokerNames, topologyOf } from '../../src/broker/topology.ts'
-import { amqpUrl, describeWithBroker, withChannel } from '../support/broker.ts'
+import { amqpUrl, describeWithBroker } from '../support/broker.ts'
+import { withChannel } from '../support/channel.ts'
 import { createWorld, register, untilStatus, type World } from '../support/confirmd.ts'
 import { randomHash } from '../support/scripted-node.ts'
 import { until } from '../support/until.ts'

@@ -1,7 +1,7 @@
-import { type Channel, connect } from 'amqplib'
 import { describe, inject } from 'vitest'
 import { topologyOf } from '../../src/broker/topology.ts'
 import type { RetryDelaysMs } from '../../src/domain/schedule.ts'
+import { withChannel } from './channel.ts'
 
 /** Where no RabbitMQ is to be had these are reported as not run; TEST_REQUIRE_RABBITMQ forbids that. */
 export const describeWithBroker = describe.runIf(inject('amqpUrl') !== null)
@@ -30,19 +30,6 @@ let made = 0
 export function uniquePrefix(): string {
   made += 1
   return `T${process.pid}-${Date.now().toString(36)}-${made}`
-}
-
-/** Runs work on a channel of its own. */
-export async function withChannel<T>(url: string, work: (channel: Channel) => Promise<T>): Promise<T> {
-  const connection = await connect(url)
-  connection.on('error', () => undefined)
-  try {
-    const channel = await connection.createChannel()
-    channel.on('error', () => undefined)
-    return await work(channel)
-  } finally {
-    await connection.close().catch(() => undefined)
-  }
 }
 
 /** Deletes everything that a prefix brought to the broker. */
