@@ -2,7 +2,6 @@ import type { Delivery, Disposition } from '../domain/check-queue.ts'
 import { type Decision, decide, type FinalityPolicy, queryFor } from '../domain/finality.ts'
 import { BusinessWriteError, type Handler } from '../domain/handler.ts'
 import { type Check, checkOf } from '../domain/message.ts'
-import type { Receipt } from '../domain/receipt.ts'
 import type { Registration } from '../domain/registration.ts'
 import { delayCovering, longestDelayMs, retryDelayMs } from '../domain/schedule.ts'
 import { isOpen, type Transaction } from '../domain/transaction.ts'
@@ -165,9 +164,8 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
   ): Promise<Disposition> {
     let settled: Transaction | null
     try {
-      settled = await store.settle(transaction.id, decision, (trx, row) =>
-        writeBusiness(trx, row, decision.receipt),
-      )
+      const businessWrite = businessWriteOf(transaction.kind, decision)
+      settled = await store.settle(transaction.id, decision, businessWrite)
     } catch (error) {
       if (error instanceof BusinessWriteError) return handlerFailed(transaction, error)
       throw error
@@ -188,17 +186,21 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     return ACK
   }
 
-  async function writeBusiness(trx: Trx, transaction: Transaction, receipt: Receipt): Promise<void> {
-    const handler = handlers.get(transaction.kind)
-    const write = transaction.status === 'confirmed' ? handler?.confirmed : handler?.failed
-    if (!handler || !write) return
-    try {
-      await withinTime(
-        Promise.resolve(write.call(handler, { trx, transaction, receipt })),
-        policy.handlerTimeoutMs,
-      )
-    } catch (error) {
-      throw new BusinessWriteError(transaction.kind, error)
+  /** Null if this kind has nothing to write for this verdict. */
+  function businessWriteOf(
+    kind: string,
+    { status, receipt }: Extract<Decision, { kind: 'settle' }>,
+  ): ((trx: Trx, transaction: Transaction) => Promise<void>) | null {
+    const handler = handlers.get(kind)
+    const write = handler?.[status]
+    if (!handler || !write) return null
+    return async (trx, transaction) => {
+      try {
+        const writing = Promise.resolve(write.call(handler, { trx, transaction, receipt }))
+        await withinTime(writing, policy.handlerTimeoutMs)
+      } catch (error) {
+        throw new BusinessWriteError(kind, error)
+      }
     }
   }
 

@@ -15,7 +15,7 @@ export interface Settler<Trx> {
   settle(
     id: string,
     verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null },
-    businessWrite: (trx: Trx, settled: Transaction) => Promise<void>,
+    businessWrite: ((trx: Trx, settled: Transaction) => Promise<void>) | null,
   ): Promise<Transaction | null>
   settleReplaced(
     id: string,

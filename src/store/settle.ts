@@ -19,14 +19,14 @@ export interface FinalReceipt {
 export type BusinessWrite = (trx: Knex.Transaction, settled: Transaction) => Promise<void>
 
 /**
- * Commits a verdict, its business write and its event together.
+ * Commits a verdict, its business write, if it has one, and its event together.
  * Returns null if the row has its verdict already: somebody else committed it, with everything.
  */
 export async function settle(
   db: Knex,
   id: string,
   { status, receipt, failure }: FinalReceipt,
-  businessWrite: BusinessWrite,
+  businessWrite: BusinessWrite | null,
 ): Promise<Transaction | null> {
   return db.transaction(async (trx) => {
     const settled = await update(trx, id, OPEN_STATUSES, {
@@ -47,7 +47,7 @@ export async function settle(
       receipt: JSON.stringify(receipt.raw),
     })
     if (!settled) return null
-    await withinSavepoint(trx, (savepoint) => businessWrite(savepoint, settled))
+    if (businessWrite) await withinSavepoint(trx, (savepoint) => businessWrite(savepoint, settled))
     await insertEvent(trx, outcomeEvent(settled, status))
     return settled
   })

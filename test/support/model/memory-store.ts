@@ -155,7 +155,7 @@ export function createMemoryStore(): MemoryStore {
         receipt: receipt.raw,
       }
       const trx: MemoryTrx = { orders: [] }
-      await businessWrite(trx, settled)
+      await businessWrite?.(trx, settled)
       // The row is locked from its update to the commit: nothing may have changed it.
       if (rows.get(row.txHash) !== row) throw new Error('the model changed a row that a settle holds')
       rows.set(row.txHash, settled)
