@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import type { CheckQueue } from './domain/check-queue.ts'
 import { REPLACEMENT_POLICY } from './domain/replacement.ts'
 import { createConfirm } from './flows/confirm.ts'
+import { follow } from './flows/follow.ts'
 import { createSubmit } from './flows/submit.ts'
 import { sweep } from './flows/sweep.ts'
 import { addAccess } from './http/access.ts'
@@ -20,6 +21,7 @@ import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createRedact } from './observe/redact.ts'
 import { repeat } from './repeat.ts'
 import { openDatabase } from './store/database.ts'
+import { lead } from './store/leadership.ts'
 import { migrate, pendingMigrations } from './store/migrations.ts'
 import { createStore, type Store } from './store/store.ts'
 import { createTableQueue } from './store/table-queue.ts'
@@ -47,6 +49,7 @@ export interface RunContext {
 }
 
 const TABLE_QUEUE_POLL_INTERVAL_MS = 200
+const LEAD_AGAIN_MS = 1_000
 const TABLE_QUEUE_LEASE_MS = 10_000
 
 /** Starts a role. Every resource is registered with the lifecycle at once, so a failed start leaks none. */
@@ -119,6 +122,16 @@ async function startWorker(
     (error) => log.warn({ err: error }, 'sweep failed; the next one tries again'),
   )
   lifecycle.add('sweep', () => sweeping.stop())
+  if (config.followBlocks) {
+    const { chain: name, databaseUrl } = config
+    const following = { ...dependencies, chain: name, blocks: chain.blocks }
+    const leading = repeat(
+      (signal) => lead(databaseUrl, `follow ${name}`, (led) => follow(following, led), signal),
+      LEAD_AGAIN_MS,
+      (error) => log.warn({ err: error }, 'no lead to follow the chain; trying again'),
+    )
+    lifecycle.add('follower', () => leading.stop())
+  }
   await queue.consume(confirm.handle)
   lifecycle.add('consumer', () => queue.stopConsuming())
 }
@@ -135,6 +148,7 @@ async function openConfiguredChain(
     chainId: config.chainId,
     timeoutMs: config.rpcTimeoutMs,
     maxInFlight: config.rpcMaxInFlight,
+    maxBatchCalls: config.rpcMaxBatchCalls,
     maxLagBlocks: config.rpcMaxLagBlocks,
     maxHeadAgeMs: config.rpcMaxHeadAgeMs,
     finalityDepthBlocks: config.finalityDepthBlocks,

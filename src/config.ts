@@ -17,8 +17,11 @@ export interface Config {
   readonly chainId: number
   readonly finalityDepthBlocks: number
   readonly rpcMaxInFlight: number
+  readonly rpcMaxBatchCalls: number
   readonly rpcMaxLagBlocks: number
   readonly rpcMaxHeadAgeMs: number
+  /** Whether the worker follows the blocks too, and not only the queue. */
+  readonly followBlocks: boolean
   readonly host: string
   /** Null: 8080 where the API is served, otherwise a free one. */
   readonly port: number | null
@@ -114,6 +117,12 @@ const SETTINGS = {
     meaning: 'most calls of one process to one node at once',
     read: wholeNumber(1, 10_000),
   }),
+  rpcMaxBatchCalls: setting({
+    variable: 'RPC_MAX_BATCH_CALLS',
+    fallback: '200',
+    meaning: 'most calls in one request to a node; fewer where a node shows that it takes fewer',
+    read: wholeNumber(1, 3_000),
+  }),
   rpcMaxLagBlocks: setting({
     variable: 'RPC_MAX_LAG_BLOCKS',
     fallback: '5',
@@ -143,6 +152,12 @@ const SETTINGS = {
     fallback: '0',
     meaning: 'blocks that must follow a receipt before it is final; 0 where inclusion is final, as on Kaia',
     read: wholeNumber(0, 1_000_000),
+  }),
+  followBlocks: setting({
+    variable: 'FOLLOW_BLOCKS',
+    fallback: 'on',
+    meaning: 'one worker of all follows the blocks, which is faster than the queue alone: on or off',
+    read: (text) => oneOf(['on', 'off'])(text) === 'on',
   }),
   host: setting({
     variable: 'HOST',

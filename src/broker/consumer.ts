@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
 import type { CheckHandler, Disposition } from '../domain/check-queue.ts'
 import { parseCheckMessage } from '../domain/message.ts'
+import { type Acks, createAcks } from './acks.ts'
 import { storableCorrelationIdOf } from './correlation-id.ts'
 
 /** Carries out the dispositions that need a message sent; each rejects if that is not sure. */
@@ -47,6 +48,8 @@ const FAILURES_TO_PARK = 50
 export function createConsumer(options: ConsumerOptions): Consumer {
   const inHand = new Set<Promise<void>>()
   let channel: Channel | null = null
+  /** Of the channel; on one that is gone there is nothing to answer: its messages are delivered again. */
+  let acks: Acks | null = null
   let consumerTag: string | null = null
   let pause: { cancelled: Promise<void> } | null = null
   let lose: (reason: string) => void = () => undefined
@@ -58,11 +61,15 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     opened.on('close', () => {
       if (channel !== opened) return
       channel = null
+      acks = null
       consumerTag = null
       if (!stopping) lost('the consuming channel was closed')
     })
     await opened.prefetch(options.prefetch)
     channel = opened
+    acks = createAcks(opened, (error) =>
+      options.onError(error, 'message not acknowledged; it is delivered again'),
+    )
     lose = lost
     if (!pause) await startConsuming(opened)
     return opened
@@ -72,7 +79,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     if (stopping) return
     const { consumerTag: tag } = await on.consume(options.queue, (message) => {
       if (message) {
-        take(on, message)
+        take(message)
         return
       }
       consumerTag = null
@@ -88,16 +95,18 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     await channel.cancel(tag).catch(() => undefined)
   }
 
-  function take(from: Channel, message: ConsumeMessage): void {
-    const finished: Promise<void> = process(from, message).finally(() => inHand.delete(finished))
+  function take(message: ConsumeMessage): void {
+    if (!acks) return
+    acks.delivered(message)
+    const finished: Promise<void> = process(acks, message).finally(() => inHand.delete(finished))
     inHand.add(finished)
   }
 
-  async function process(from: Channel, message: ConsumeMessage): Promise<void> {
+  async function process(from: Acks, message: ConsumeMessage): Promise<void> {
     try {
       const disposition = await handle(message)
       await send(message, disposition)
-      answer(from, () => from.ack(message))
+      if (acks === from) from.ack(message)
     } catch (error) {
       options.onError(error, 'check not carried out; it comes back')
       await ((await isHealthy()) ? failAlone(from, message, error) : failWithAll(from, message))
@@ -129,7 +138,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 
   /** Everything else works: the message waits by itself, and is set aside if that does not help. */
-  async function failAlone(from: Channel, message: ConsumeMessage, cause: unknown): Promise<void> {
+  async function failAlone(from: Acks, message: ConsumeMessage, cause: unknown): Promise<void> {
     const failures = Number(message.properties.headers?.[FAILURES_HEADER] ?? 0) + 1
     try {
       if (failures >= FAILURES_TO_PARK) {
@@ -138,19 +147,19 @@ export function createConsumer(options: ConsumerOptions): Consumer {
         const wait = { kind: 'wait', delayMs: options.failureDelayMs } as const
         await options.sender.wait(message, wait, { [FAILURES_HEADER]: failures })
       }
-      answer(from, () => from.ack(message))
+      if (acks === from) from.ack(message)
     } catch (error) {
       options.onError(error, 'message kept at the broker: it could not be sent on')
       if (!stopping) await sleep(REQUEUE_PAUSE_MS)
-      answer(from, () => from.nack(message, false, true))
+      if (acks === from) from.requeue(message)
     }
   }
 
   /** The database is away: nothing is taken until it is back, and what was taken stays at the broker. */
-  async function failWithAll(from: Channel, message: ConsumeMessage): Promise<void> {
+  async function failWithAll(from: Acks, message: ConsumeMessage): Promise<void> {
     pause ??= startPause()
     await pause.cancelled
-    answer(from, () => from.nack(message, false, true))
+    if (acks === from) from.requeue(message)
   }
 
   function startPause(): { cancelled: Promise<void> } {
@@ -178,16 +187,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     )
   }
 
-  function answer(from: Channel, send: () => void): void {
-    // On a channel that is gone there is nothing to answer: the message is delivered again.
-    if (channel !== from) return
-    try {
-      send()
-    } catch (error) {
-      options.onError(error, 'message not acknowledged; it is delivered again')
-    }
-  }
-
   return {
     attach,
     isConsuming: () => consumerTag !== null,
@@ -195,6 +194,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       stopping = true
       await stopConsuming()
       await Promise.all(inHand)
+      acks?.flush()
     },
   }
 }

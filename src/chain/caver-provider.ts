@@ -1,21 +1,22 @@
-import type { JsonRpcRequest, RpcTransport } from './rpc-transport.ts'
+import type { CallTransport } from './batching-transport.ts'
+import type { JsonRpcRequest } from './rpc-transport.ts'
 
 type Callback = (error: Error | null, response?: unknown) => void
 
 /** What `new Caver(provider)` needs of a provider. */
 export interface CaverProvider {
-  send(payload: JsonRpcRequest | JsonRpcRequest[], callback: Callback): void
+  send(call: JsonRpcRequest, callback: Callback): void
   supportsSubscriptions(): boolean
 }
 
 /**
  * caver-js on our transport. Its own HttpProvider has no time limit, ignores the HTTP status and calls back
- * twice on abort.
+ * twice on abort. Its BatchRequest is not used: the transport makes batches of whatever is called together.
  */
-export function createCaverProvider(transport: RpcTransport): CaverProvider {
+export function createCaverProvider(transport: CallTransport): CaverProvider {
   return {
-    send(payload, callback) {
-      transport.send(payload).then(
+    send(call, callback) {
+      transport.send(call).then(
         // Braces: caver-js returns its rejected promise here, which must not become our own.
         (response) => {
           callback(null, response)

@@ -8,6 +8,9 @@ type Answer = Readonly<Record<string, unknown>>
 export interface CaverKlay {
   getChainId(): Promise<unknown>
   getHeaderByNumber(blockNumber: number | 'latest'): Promise<Answer | null>
+  /** With the hashes of its transactions. */
+  getBlockByNumber(blockNumber: number): Promise<Answer | null>
+  getBlockReceipts(blockHash: string): Promise<readonly Answer[] | null>
   getTransactionReceipt(txHash: string): Promise<Answer | null>
   getTransactionByHash(txHash: string): Promise<Answer | null>
   getTransactionCount(address: string, blockNumber: number): Promise<unknown>

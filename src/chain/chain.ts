@@ -1,4 +1,6 @@
 import type { Observation, Query } from '../domain/finality.ts'
+import { batchTransport } from './batching-transport.ts'
+import { type BlockSource, createBlockSource } from './block-source.ts'
 import { guardTransport, type RpcCall } from './guarded-transport.ts'
 import { createHeadTracker } from './head-tracker.ts'
 import { createChainNode } from './node.ts'
@@ -12,6 +14,8 @@ export interface ChainOptions {
   readonly timeoutMs: number
   /** Most calls to one node at once. */
   readonly maxInFlight: number
+  /** Most calls in one request to a node. */
+  readonly maxBatchCalls: number
   readonly maxLagBlocks: number
   readonly maxHeadAgeMs: number
   /** Blocks that must follow what is final. */
@@ -25,6 +29,7 @@ export interface ChainOptions {
 }
 
 export interface Chain {
+  readonly blocks: BlockSource
   observe(query: Query): Promise<Observation>
   close(): Promise<void>
 }
@@ -37,7 +42,9 @@ export function openChain(options: ChainOptions): Chain {
   const { witnesses, finalityDepthBlocks, redact } = options
   const nodes = urls.map((url) => {
     const transport = createRpcTransport({ url, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES })
-    return createChainNode(guardTransport(transport, { maxInFlight, onCall }), { chainId, onChainChecked })
+    const guarded = guardTransport(transport, { maxInFlight, onCall })
+    const batching = batchTransport(guarded, { maxCalls: options.maxBatchCalls, maxInFlight })
+    return createChainNode(batching, { chainId, onChainChecked })
   })
   const heads = createHeadTracker({
     maxLagBlocks: options.maxLagBlocks,
@@ -47,6 +54,7 @@ export function openChain(options: ChainOptions): Chain {
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
   for (const node of nodes) node.checkChain().catch(() => undefined)
   return {
+    blocks: createBlockSource({ nodes, heads, finalityDepthBlocks }),
     observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),
     close: async () => {
       await Promise.all(nodes.map((node) => node.close()))

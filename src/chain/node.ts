@@ -1,16 +1,20 @@
 import type { Receipt } from '../domain/receipt.ts'
+import type { CallTransport } from './batching-transport.ts'
 import { createKlay } from './caver.ts'
 import { createCaverProvider } from './caver-provider.ts'
 import { readNumber } from './quantity.ts'
 import { toReceipt } from './receipt.ts'
 import { RpcError } from './rpc-error.ts'
-import type { RpcTransport } from './rpc-transport.ts'
 
 export interface Header {
   readonly number: number
   readonly hash: string
   /** The block's time, in ms. */
   readonly timeMs: number
+}
+
+export interface Block extends Header {
+  readonly txHashes: readonly string[]
 }
 
 /** A transaction as a node knows it, in its pool or in a block. */
@@ -26,8 +30,12 @@ export interface ChainNode {
   /** Rejects if the node is on another chain; asks it again from time to time. */
   checkChain(): Promise<void>
   readHead(): Promise<Header>
-  /** The hash of the canonical block at a height; null if the node has no such block. */
-  readBlockHash(blockNumber: number): Promise<string | null>
+  /** The header of the canonical block at a height; null if the node has no such block. */
+  readHeader(blockNumber: number): Promise<Header | null>
+  /** The canonical block at a height, with the hashes of its transactions; null if the node has no such block. */
+  readBlock(blockNumber: number): Promise<Block | null>
+  /** All receipts of a block, or those that can be read; null if the node does not have them. */
+  readBlockReceipts(block: Block): Promise<readonly Receipt[] | null>
   readReceipt(txHash: string): Promise<Receipt | null>
   readTransaction(txHash: string): Promise<KnownTransaction | null>
   /** How many transactions of the sender were included up to that block: its next nonce. */
@@ -41,9 +49,11 @@ export interface ChainNodeOptions {
   readonly onChainChecked: (node: string, problem: string | null) => void
 }
 
+const CHAIN_ID = 'klay_chainID'
+const HEADER = 'klay_getHeaderByNumber'
 const CHAIN_CHECK_INTERVAL_MS = 60_000
 
-export function createChainNode(transport: RpcTransport, options: ChainNodeOptions): ChainNode {
+export function createChainNode(transport: CallTransport, options: ChainNodeOptions): ChainNode {
   const klay = createKlay(createCaverProvider(transport))
   const node = transport.node
   let checkedAtMs = Number.NEGATIVE_INFINITY
@@ -66,35 +76,53 @@ export function createChainNode(transport: RpcTransport, options: ChainNodeOptio
   }
 
   async function checkChain(): Promise<void> {
-    const method = 'klay_chainID'
-    if (Date.now() - checkedAtMs > CHAIN_CHECK_INTERVAL_MS) {
-      const chainId = await call(method, klay.getChainId, (answer) => readNumber(answer, 'chain id'))
-      checkedAtMs = Date.now()
-      const problem =
-        chainId === options.chainId
-          ? null
-          : `it is on chain ${chainId}, not ${options.chainId}; check RPC_URLS and CHAIN_ID`
-      if (problem !== wrongChain) options.onChainChecked(node, problem)
-      wrongChain = problem
-    }
-    if (wrongChain !== null) throw new RpcError('wrong-chain', { node, method }, wrongChain)
+    if (Date.now() - checkedAtMs > CHAIN_CHECK_INTERVAL_MS) await readChainId('')
+    if (wrongChain !== null) throw new RpcError('wrong-chain', { node, method: CHAIN_ID }, wrongChain)
   }
 
-  const header = 'klay_getHeaderByNumber'
+  const readChainId = shared(async () => {
+    const chainId = await call(CHAIN_ID, klay.getChainId, (answer) => readNumber(answer, 'chain id'))
+    checkedAtMs = Date.now()
+    const problem =
+      chainId === options.chainId
+        ? null
+        : `it is on chain ${chainId}, not ${options.chainId}; check RPC_URLS and CHAIN_ID`
+    if (problem !== wrongChain) options.onChainChecked(node, problem)
+    wrongChain = problem
+  })
+
+  const readHead = shared(() =>
+    call(
+      HEADER,
+      () => klay.getHeaderByNumber('latest'),
+      (answer) => toHeader(answer ?? {}),
+    ),
+  )
+
   return {
     name: node,
     checkChain,
-    readHead: () =>
+    readHead: () => readHead(''),
+    readHeader: shared((blockNumber: number) =>
       call(
-        header,
-        () => klay.getHeaderByNumber('latest'),
-        (answer) => toHeader(answer ?? {}),
-      ),
-    readBlockHash: (blockNumber) =>
-      call(
-        header,
+        HEADER,
         () => klay.getHeaderByNumber(blockNumber),
-        (answer) => answer && toHeader(answer).hash,
+        (answer) => answer && toHeader(answer),
+      ),
+    ),
+    readBlock: async (blockNumber) => {
+      const block = await call(
+        'klay_getBlockByNumber',
+        () => klay.getBlockByNumber(blockNumber),
+        (answer) => answer && toBlock(answer),
+      )
+      return block?.number === blockNumber ? block : null
+    },
+    readBlockReceipts: (block) =>
+      call(
+        'klay_getBlockReceipts',
+        () => klay.getBlockReceipts(block.hash),
+        (answers) => answers && readableReceipts(answers),
       ),
     readReceipt: (txHash) =>
       call(
@@ -118,12 +146,41 @@ export function createChainNode(transport: RpcTransport, options: ChainNodeOptio
   }
 }
 
+/** One read for all who ask for the same while it is under way. */
+function shared<K extends string | number, T>(read: (key: K) => Promise<T>): (key: K) => Promise<T> {
+  const underWay = new Map<K, Promise<T>>()
+  return (key) => {
+    const known = underWay.get(key)
+    if (known) return known
+    const reading = read(key).finally(() => underWay.delete(key))
+    underWay.set(key, reading)
+    return reading
+  }
+}
+
 function toHeader(answer: Readonly<Record<string, unknown>>): Header {
   return {
     number: readNumber(answer['number'], 'block number'),
     hash: String(answer['hash']).toLowerCase(),
     timeMs: readNumber(answer['timestamp'], 'timestamp') * 1000,
   }
+}
+
+function toBlock(answer: Readonly<Record<string, unknown>>): Block {
+  const transactions = answer['transactions']
+  if (!Array.isArray(transactions)) throw new Error('it has no list of transactions')
+  return { ...toHeader(answer), txHashes: transactions.map((txHash) => String(txHash).toLowerCase()) }
+}
+
+/** One receipt that can't be read does not take the others along: the queue will ask for it alone. */
+function readableReceipts(answers: readonly Readonly<Record<string, unknown>>[]): Receipt[] {
+  return answers.flatMap((answer) => {
+    try {
+      return [toReceipt(answer, String(answer['transactionHash']).toLowerCase())]
+    } catch {
+      return []
+    }
+  })
 }
 
 function toKnownTransaction(answer: Readonly<Record<string, unknown>>): KnownTransaction {

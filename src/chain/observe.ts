@@ -1,7 +1,7 @@
 import type { Observation, Query, SeenTransaction } from '../domain/finality.ts'
 import type { NonceSighting } from '../domain/replacement.ts'
 import type { HeadTracker } from './head-tracker.ts'
-import type { ChainNode, Header } from './node.ts'
+import type { ChainNode, Header, KnownTransaction } from './node.ts'
 import { RpcError } from './rpc-error.ts'
 
 export interface ObserveOptions {
@@ -41,6 +41,10 @@ export async function observe(
       await node.checkChain()
       const head = await node.readHead()
       heads.saw(node.name, head)
+      // Asked together, so that they are one request; of use only if there is no receipt.
+      const knowing =
+        query.known === null || query.thorough ? node.readTransaction(query.txHash) : Promise.resolve(null)
+      knowing.catch(() => undefined)
       const receipt = await node.readReceipt(query.txHash)
       if (receipt) {
         await checkCanonical(node, receipt)
@@ -51,7 +55,7 @@ export async function observe(
         const call = { node: node.name, method: 'klay_getHeaderByNumber' }
         throw new RpcError('stale', call, `${staleness}, so that it has no receipt says nothing`)
       }
-      absences.push(await askFurther(node, head, query, finalityDepthBlocks))
+      absences.push(await toAbsence(node, head, await knowing, query, finalityDepthBlocks))
       if (absences.length >= needed) return toAbsent(absences, witnesses)
     } catch (error) {
       if (!(error instanceof RpcError)) throw error
@@ -69,7 +73,7 @@ async function checkCanonical(
   node: ChainNode,
   { blockNumber, blockHash }: { blockNumber: number; blockHash: string },
 ): Promise<void> {
-  const canonical = await node.readBlockHash(blockNumber)
+  const canonical = (await node.readHeader(blockNumber))?.hash ?? null
   if (canonical === blockHash) return
   const call = { node: node.name, method: 'klay_getTransactionReceipt' }
   const actual = canonical === null ? 'it has no block' : `its block is ${canonical}`
@@ -81,20 +85,15 @@ async function checkCanonical(
 }
 
 /** What a node without a receipt knows of the transaction, and of its sender's nonce. */
-async function askFurther(
+async function toAbsence(
   node: ChainNode,
   head: Header,
+  known: KnownTransaction | null,
   query: Query,
   finalityDepthBlocks: number,
 ): Promise<Absence> {
   const absence = { node: node.name, headNumber: head.number, sighting: null }
-  if (query.known === null || query.thorough) {
-    const found = await node.readTransaction(query.txHash)
-    if (found) {
-      const seen = { sender: found.sender, nonce: found.nonce }
-      return { ...absence, inPool: true, seen }
-    }
-  }
+  if (known) return { ...absence, inPool: true, seen: { sender: known.sender, nonce: known.nonce } }
   if (query.known === null || !query.thorough) return { ...absence, inPool: false, seen: null }
   const sighting = await sightNonce(node, head, finalityDepthBlocks, query.txHash, query.known)
   return { ...absence, inPool: false, seen: null, sighting }

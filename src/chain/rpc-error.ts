@@ -21,18 +21,32 @@ export class RpcError extends Error {
   readonly code: RpcErrorCode
   readonly node: string
   readonly method: string
+  readonly detail: string
   /** How long the node asked to be left alone, in ms; null if it did not say. */
   readonly retryAfterMs: number | null
+  /** The HTTP status or the code of the JSON-RPC error; null if there was neither. */
+  readonly status: number | null
   constructor(
     code: RpcErrorCode,
     { node, method }: { node: string; method: string },
     detail: string,
-    { cause, retryAfterMs = null }: { cause?: unknown; retryAfterMs?: number | null } = {},
+    {
+      cause,
+      retryAfterMs = null,
+      status = null,
+    }: { cause?: unknown; retryAfterMs?: number | null; status?: number | null } = {},
   ) {
     super(`${method} at node ${node} failed: ${detail}`, { cause })
     this.code = code
     this.node = node
     this.method = method
+    this.detail = detail
     this.retryAfterMs = retryAfterMs
+    this.status = status
+  }
+  /** The same failure as that of one call among those that it took along. */
+  ofCall(method: string): RpcError {
+    const { code, node, detail, cause, retryAfterMs, status } = this
+    return new RpcError(code, { node, method }, detail, { cause, retryAfterMs, status })
   }
 }

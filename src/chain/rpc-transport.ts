@@ -8,6 +8,7 @@ export interface JsonRpcRequest {
   readonly params: readonly unknown[]
 }
 
+/** One request, or a batch. */
 export type JsonRpcPayload = JsonRpcRequest | readonly JsonRpcRequest[]
 
 export interface RpcTransportOptions {
@@ -41,15 +42,12 @@ export function createRpcTransport({ url, timeoutMs, maxAnswerBytes }: RpcTransp
       const retryAfterMs = readRetryAfter(headers['retry-after'])
       throw new RpcError('rate-limited', call, `HTTP status ${statusCode}`, { retryAfterMs })
     }
-    if (statusCode !== 200) throw new RpcError('http-status', call, `HTTP status ${statusCode}`)
-    const answer = parse(text, call)
-    if (isErrorAnswer(answer)) {
-      throw new RpcError(
-        'rpc-error',
-        call,
-        `${String(answer.error.message)} (code ${String(answer.error.code)})`,
-      )
+    if (statusCode !== 200) {
+      throw new RpcError('http-status', call, `HTTP status ${statusCode}`, { status: statusCode })
     }
+    const answer = parse(text, call)
+    const error = errorAnswerOf(answer)
+    if (error) throw toRpcError(error, call)
     return answer
   }
 
@@ -97,12 +95,8 @@ export function createRpcTransport({ url, timeoutMs, maxAnswerBytes }: RpcTransp
   return { node, send, close: () => agent.destroy() }
 }
 
-/** The method of a payload; of a batch, that of its first request. */
 export function methodOf(payload: JsonRpcPayload): string {
-  const first = Array.isArray(payload)
-    ? (payload as readonly JsonRpcRequest[])[0]
-    : (payload as JsonRpcRequest)
-  return first?.method ?? 'batch'
+  return Array.isArray(payload) ? 'batch' : (payload as JsonRpcRequest).method
 }
 
 /** Seconds or a date, as RFC 9110 has it; in ms. */
@@ -120,10 +114,21 @@ function parse(text: string, call: { node: string; method: string }): unknown {
   }
 }
 
-function isErrorAnswer(answer: unknown): answer is { error: { code?: unknown; message?: unknown } } {
-  if (typeof answer !== 'object' || answer === null) return false
+interface ErrorAnswer {
+  readonly code?: unknown
+  readonly message?: unknown
+}
+
+/** The error of a JSON-RPC answer; null if it is none. */
+export function errorAnswerOf(answer: unknown): ErrorAnswer | null {
+  if (typeof answer !== 'object' || answer === null) return null
   const { error } = answer as { error?: unknown }
-  return typeof error === 'object' && error !== null
+  return typeof error === 'object' ? error : null
+}
+
+export function toRpcError({ code, message }: ErrorAnswer, call: { node: string; method: string }): RpcError {
+  const status = typeof code === 'number' ? code : null
+  return new RpcError('rpc-error', call, `${String(message)} (code ${String(code)})`, { status })
 }
 
 function splitCredentials(url: string): { target: URL; authorization: Record<string, string> } {

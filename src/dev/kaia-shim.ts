@@ -15,6 +15,10 @@ interface Call {
   params?: unknown[]
 }
 
+interface Answer {
+  result?: unknown
+}
+
 /** Kaia's methods whose Ethereum names differ by more than the prefix. */
 const RENAMED: Readonly<Record<string, string>> = {
   chainID: 'chainId',
@@ -32,31 +36,29 @@ export async function startKaiaShim(nodeUrl: string): Promise<KaiaShim> {
     return response.body.json()
   }
 
-  async function answer(call: Call): Promise<unknown> {
-    const method = ethereumMethod(call.method)
-    const params = method === 'eth_getBlockByNumber' ? [call.params?.[0], false] : call.params
-    const response = (await forward({ ...call, method, params })) as { result?: unknown }
-    if (method === 'eth_getTransactionReceipt' && isFailedReceipt(response.result)) {
-      return { ...response, result: { ...response.result, txError: await txErrorOf(response.result) } }
-    }
-    return response
+  async function answer(payload: Call | Call[]): Promise<unknown> {
+    const calls = [payload].flat().map(toEthereum)
+    const answers = (await forward(Array.isArray(payload) ? calls : calls[0])) as Answer | Answer[]
+    await Promise.all([answers].flat().map(({ result }) => addTxErrors([result].flat())))
+    return answers
   }
 
   // Kaia says why a transaction failed; here, all gas used up means out of gas and anything else a revert.
-  async function txErrorOf(receipt: { transactionHash: string; gasUsed: string }): Promise<string> {
-    const call = {
-      jsonrpc: '2.0',
-      id: 0,
-      method: 'eth_getTransactionByHash',
-      params: [receipt.transactionHash],
+  async function addTxErrors(results: unknown[]): Promise<void> {
+    const failed = results.filter(isFailedReceipt)
+    if (failed.length === 0) return
+    const calls = failed.map(({ transactionHash }, id) => {
+      return { jsonrpc: '2.0', id, method: 'eth_getTransactionByHash', params: [transactionHash] }
+    })
+    const answers = (await forward(calls)) as { id: number; result: { gas: string } | null }[]
+    for (const { id, result } of answers) {
+      const receipt = failed[id]
+      if (receipt) receipt.txError = result?.gas === receipt.gasUsed ? '0x7' : '0x9'
     }
-    const { result } = (await forward(call)) as { result: { gas: string } | null }
-    return result?.gas === receipt.gasUsed ? '0x7' : '0x9'
   }
 
   async function handle(incoming: IncomingMessage): Promise<unknown> {
-    const payload = JSON.parse(await text(incoming)) as Call | Call[]
-    return Array.isArray(payload) ? Promise.all(payload.map(answer)) : answer(payload)
+    return answer(JSON.parse(await text(incoming)) as Call | Call[])
   }
 
   const server = createServer((incoming, outgoing) => {
@@ -85,13 +87,20 @@ export async function startKaiaShim(nodeUrl: string): Promise<KaiaShim> {
   }
 }
 
-function ethereumMethod(method: string): string {
-  const name = /^(?:klay|kaia)_(.+)$/.exec(method)?.[1]
-  return name === undefined ? method : `eth_${RENAMED[name] ?? name}`
+function toEthereum(call: Call): Call {
+  const name = /^(?:klay|kaia)_(.+)$/.exec(call.method)?.[1]
+  if (name === undefined) return call
+  const method = `eth_${RENAMED[name] ?? name}`
+  const params = method === 'eth_getBlockByNumber' ? [call.params?.[0], false] : call.params
+  return { ...call, method, ...(params ? { params } : {}) }
 }
 
-function isFailedReceipt(
-  result: unknown,
-): result is { status: string; transactionHash: string; gasUsed: string } {
+interface FailedReceipt {
+  readonly transactionHash: string
+  readonly gasUsed: string
+  txError?: string
+}
+
+function isFailedReceipt(result: unknown): result is FailedReceipt {
   return typeof result === 'object' && result !== null && (result as { status?: unknown }).status === '0x0'
 }

@@ -1,5 +1,5 @@
 import type { Delivery, Disposition } from '../domain/check-queue.ts'
-import { type Decision, decide, type FinalityPolicy, queryFor } from '../domain/finality.ts'
+import { type Decision, decide, type FinalityPolicy, type Observation, queryFor } from '../domain/finality.ts'
 import { BusinessWriteError, type Handler } from '../domain/handler.ts'
 import { type Check, checkOf } from '../domain/message.ts'
 import type { Registration } from '../domain/registration.ts'
@@ -26,7 +26,16 @@ export interface Confirm {
   handle(delivery: Delivery): Promise<Disposition>
   /** One look at an open transaction, whatever brought us to it, carried to its end. */
   look(transaction: Transaction, now: Date): Promise<Disposition>
+  /**
+   * Commits the verdict of a receipt that was seen without a check, if it is final. All else is left to the row's
+   * check: a business write that throws is not counted, because the check will find it so again, and waits then.
+   */
+  conclude(transaction: Transaction, observation: ReceiptObservation, now: Date): Promise<void>
+  /** Whether a verdict of this kind runs code that is not ours. */
+  hasBusinessWrite(kind: string): boolean
 }
+
+type ReceiptObservation = Extract<Observation, { kind: 'receipt' }>
 
 /** Deliveries without a result after which a check is handled alone. */
 const DELIVERIES_TO_SUSPECT = 3
@@ -162,15 +171,41 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     transaction: Transaction,
     decision: Extract<Decision, { kind: 'settle' }>,
   ): Promise<Disposition> {
-    let settled: Transaction | null
     try {
-      const businessWrite = businessWriteOf(transaction.kind, decision)
-      settled = await store.settle(transaction.id, decision, businessWrite)
+      await commit(transaction, decision)
     } catch (error) {
       if (error instanceof BusinessWriteError) return handlerFailed(transaction, error)
       throw error
     }
-    if (!settled) return ACK
+    return ACK
+  }
+
+  async function conclude(
+    transaction: Transaction,
+    observation: ReceiptObservation,
+    now: Date,
+  ): Promise<void> {
+    const decision = decide(observation, policy, transaction, now)
+    if (decision.kind !== 'settle') return
+    try {
+      await gate.shared(() => commit(transaction, decision))
+    } catch (error) {
+      if (!(error instanceof BusinessWriteError)) throw error
+      if (transaction.status === 'pending') {
+        log.warn({ ...traceFields(transaction), err: error }, 'business write failed; left to the next check')
+      } else await handlerFailed(transaction, error)
+    }
+  }
+
+  /** Nothing if the row has its verdict already. */
+  async function commit(
+    transaction: Transaction,
+    decision: Extract<Decision, { kind: 'settle' }>,
+  ): Promise<void> {
+    const businessWrite = businessWriteOf(transaction.kind, decision)
+    const failedBefore = transaction.handlerAttempts > 0
+    const settled = await store.settle(transaction.id, decision, businessWrite, failedBefore)
+    if (!settled) return
     observer.settled(settled)
     const fields = {
       ...traceFields(settled),
@@ -183,7 +218,6 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     } else {
       log.info(fields, 'transaction confirmed')
     }
-    return ACK
   }
 
   /** Null if this kind has nothing to write for this verdict. */
@@ -262,7 +296,7 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     return { kind: 'park', reason }
   }
 
-  return { handle, look }
+  return { handle, look, conclude, hasBusinessWrite: (kind) => handlers.has(kind) }
 }
 
 async function withinTime(work: Promise<void>, timeoutMs: number): Promise<void> {

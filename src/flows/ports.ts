@@ -16,6 +16,7 @@ export interface Settler<Trx> {
     id: string,
     verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null },
     businessWrite: ((trx: Trx, settled: Transaction) => Promise<void>) | null,
+    alone: boolean,
   ): Promise<Transaction | null>
   settleReplaced(
     id: string,

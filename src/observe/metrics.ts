@@ -76,6 +76,27 @@ export function createMetrics(sources: GaugeSources) {
     labelNames: ['reason'],
     registers,
   })
+  const followedBlock = new Gauge({
+    name: 'confirmd_follow_block',
+    help: 'Newest block that was followed; only in the process that leads',
+    registers,
+  })
+  const followDelay = new Histogram({
+    name: 'confirmd_follow_delay_seconds',
+    help: "Time from a block's timestamp until its transactions were settled",
+    buckets: [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 60, 3600],
+    registers,
+  })
+  const followMatches = new Counter({
+    name: 'confirmd_follow_matches_total',
+    help: 'Transactions without a verdict that were found in blocks',
+    registers,
+  })
+  const followSkipped = new Counter({
+    name: 'confirmd_follow_skipped_blocks_total',
+    help: 'Blocks that were not followed because they were too many',
+    registers,
+  })
   sampledGauge('confirmd_queue_depth', 'Messages in a queue', 'queue', sources.queueDepths)
   sampledGauge('confirmd_open_transactions', 'Rows without a verdict', 'state', sources.openTransactions)
 
@@ -109,6 +130,12 @@ export function createMetrics(sources: GaugeSources) {
     parked: (reason: string) => parked.inc({ reason }),
     refused: (reason: string) => refused.inc({ reason }),
     republished: (count: number) => republished.inc(count),
+    followed: ({ number, timeMs }: { number: number; timeMs: number }, matches: number) => {
+      followedBlock.set(number)
+      followDelay.observe(Math.max(0, Date.now() - timeMs) / 1000)
+      followMatches.inc(matches)
+    },
+    skipped: (blocks: number) => followSkipped.inc(blocks),
     rpcCalled: ({
       node,
       method,

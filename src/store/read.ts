@@ -1,6 +1,8 @@
 import type { Knex } from 'knex'
 import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
-import { type TransactionRow, toTransaction } from './transaction-row.ts'
+import { prepared } from './statement.ts'
+import { together } from './together.ts'
+import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
 
 /** A row and the database's clock when it was read; all due times are of that clock. */
 export interface LoadedTransaction {
@@ -8,13 +10,21 @@ export interface LoadedTransaction {
   readonly now: Date
 }
 
-export async function load(db: Knex, id: string): Promise<LoadedTransaction | null> {
-  const { rows } = await db.raw<{ rows: (TransactionRow & { now: Date })[] }>(
-    'SELECT *, clock_timestamp() AS now FROM transaction_history WHERE id = :id',
-    { id },
-  )
-  const row = rows[0]
-  return row ? { transaction: toTransaction(row), now: row.now } : null
+/** Null for an id that has no row. */
+export async function loadTogether(
+  db: Knex,
+  ids: readonly string[],
+): Promise<PromiseSettledResult<LoadedTransaction | null>[]> {
+  return together(ids, async (each) => {
+    const rows = await prepared<TransactionRow & { now: Date }>(
+      db,
+      'confirmd-load-1',
+      `SELECT ${COLUMNS_OF_T}, clock_timestamp() AS now FROM transaction_history AS t WHERE t.id = ANY(:ids)`,
+      { ids: [...new Set(each)] },
+    )
+    const loaded = new Map(rows.map((row) => [row.id, { transaction: toTransaction(row), now: row.now }]))
+    return each.map((id) => loaded.get(id) ?? null)
+  })
 }
 
 export interface TransactionFilter {

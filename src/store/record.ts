@@ -2,7 +2,9 @@ import type { Knex } from 'knex'
 import { v7 as uuidv7 } from 'uuid'
 import type { Registration } from '../domain/registration.ts'
 import type { Transaction } from '../domain/transaction.ts'
-import { type TransactionRow, toTransaction } from './transaction-row.ts'
+import { prepared } from './statement.ts'
+import { together } from './together.ts'
+import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
 
 /** `recorded`: a new row. `known`: it was there with the same content. `conflict`: with other content. */
 export interface Recorded {
@@ -11,56 +13,74 @@ export interface Recorded {
 }
 
 /**
- * Records a transaction as pending, due at once. The unique key on (chain, tx_hash) decides between
- * concurrent registrations, so exactly one of them is `recorded`.
+ * Records transactions as pending, due at once. The unique key on (chain, tx_hash) decides between concurrent
+ * registrations, of this batch too, so exactly one of them is `recorded`.
  */
-export async function record(db: Knex, registration: Registration): Promise<Recorded> {
-  const content = {
-    chain: registration.chain,
-    tx_hash: registration.txHash,
-    kind: registration.kind,
-    payload: JSON.stringify(registration.payload),
-    sender: registration.sender,
-    nonce: registration.nonce,
-  }
-  for (;;) {
-    const inserted = await insert(db, { ...content, correlation_id: registration.correlationId })
-    if (inserted) return { outcome: 'recorded', transaction: toTransaction(inserted) }
-    const known = await findKnown(db, content)
-    if (known) {
-      const outcome = known.same_content ? 'known' : 'conflict'
-      return { outcome, transaction: toTransaction(known) }
-    }
-    // Removed between the two statements: the insert can succeed now.
-  }
+export async function recordTogether(
+  db: Knex,
+  registrations: readonly Registration[],
+): Promise<PromiseSettledResult<Recorded>[]> {
+  return together(registrations, (each) => recordAll(db, each))
 }
 
-type Content = Record<string, string | number | null>
+async function recordAll(db: Knex, registrations: readonly Registration[]): Promise<Recorded[]> {
+  const contents = registrations.map((registration) => ({ id: uuidv7(), ...contentOf(registration) }))
+  const recorded = new Map<string, Recorded>()
+  let left = contents
+  while (left.length > 0) {
+    for (const row of await insert(db, left)) {
+      recorded.set(row.id, { outcome: 'recorded', transaction: toTransaction(row) })
+    }
+    left = left.filter(({ id }) => !recorded.has(id))
+    for (const { asked_id: id, same_content: isSame, ...row } of await findKnown(db, left)) {
+      recorded.set(id, { outcome: isSame ? 'known' : 'conflict', transaction: toTransaction(row) })
+    }
+    // What is still left was removed between the two statements: the insert can succeed now.
+    left = left.filter(({ id }) => !recorded.has(id))
+  }
+  return contents.map(({ id }) => recorded.get(id) as Recorded)
+}
 
-async function insert(db: Knex, content: Content): Promise<TransactionRow | undefined> {
-  const { rows } = await db.raw<{ rows: TransactionRow[] }>(
-    `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, sender, nonce, correlation_id)
-     VALUES (:id, :chain, :tx_hash, :kind, CAST(:payload AS jsonb), :sender, :nonce, :correlation_id)
+function contentOf({ chain, txHash, kind, payload, sender, nonce, correlationId }: Registration) {
+  return { chain, tx_hash: txHash, kind, payload: [payload], sender, nonce, correlation_id: correlationId }
+}
+
+type Content = ReturnType<typeof contentOf> & { readonly id: string }
+
+/** In an array of one, or a payload that is null would become no payload. */
+const GIVEN = `json_to_recordset(CAST(:rows AS json)) AS given (
+  id uuid, chain text, tx_hash text, kind text, payload jsonb, sender text, nonce bigint, correlation_id text)`
+
+/** In the order of the key: two batches that share hashes wait for each other, and never in a circle. */
+async function insert(db: Knex, contents: readonly Content[]): Promise<TransactionRow[]> {
+  return prepared<TransactionRow>(
+    db,
+    'confirmd-record-1',
+    `INSERT INTO transaction_history AS t
+            (id, chain, tx_hash, kind, payload, sender, nonce, correlation_id)
+     SELECT id, chain, tx_hash, kind, payload -> 0, sender, nonce, correlation_id
+       FROM ${GIVEN}
+      ORDER BY chain, tx_hash
      ON CONFLICT (chain, tx_hash) DO NOTHING
-     RETURNING *`,
-    { id: uuidv7(), ...content },
+     RETURNING ${COLUMNS_OF_T}`,
+    { rows: JSON.stringify(contents) },
   )
-  return rows[0]
 }
 
 async function findKnown(
   db: Knex,
-  content: Content,
-): Promise<(TransactionRow & { same_content: boolean }) | undefined> {
-  const { rows } = await db.raw<{ rows: (TransactionRow & { same_content: boolean })[] }>(
-    `SELECT *,
-            kind = :kind
-              AND payload = CAST(:payload AS jsonb)
-              AND sender IS NOT DISTINCT FROM CAST(:sender AS text)
-              AND nonce IS NOT DISTINCT FROM CAST(:nonce AS bigint) AS same_content
-       FROM transaction_history
-      WHERE chain = :chain AND tx_hash = :tx_hash`,
-    content,
+  contents: readonly Content[],
+): Promise<(TransactionRow & { asked_id: string; same_content: boolean })[]> {
+  if (contents.length === 0) return []
+  return prepared(
+    db,
+    'confirmd-known-1',
+    `SELECT ${COLUMNS_OF_T}, given.id AS asked_id,
+            t.kind = given.kind
+              AND t.payload = given.payload -> 0
+              AND t.sender IS NOT DISTINCT FROM given.sender
+              AND t.nonce IS NOT DISTINCT FROM given.nonce AS same_content
+       FROM ${GIVEN} JOIN transaction_history AS t USING (chain, tx_hash)`,
+    { rows: JSON.stringify(contents) },
   )
-  return rows[0]
 }

@@ -1,56 +1,144 @@
 import type { Knex } from 'knex'
-import { v7 as uuidv7 } from 'uuid'
-import { type AnnouncedStatus, type OutcomeEvent, outcomeEvent } from '../domain/event.ts'
-import type { Notes } from '../domain/finality.ts'
+import { outcomeEvent } from '../domain/event.ts'
 import type { Receipt } from '../domain/receipt.ts'
-import type { ReplacementLook } from '../domain/replacement.ts'
-import type { Failure, Transaction, TransactionStatus } from '../domain/transaction.ts'
-import { OPEN_STATUSES } from '../domain/transaction.ts'
-import { noteColumns } from './notes.ts'
-import { type TransactionRow, toTransaction } from './transaction-row.ts'
-
-export interface FinalReceipt {
-  readonly status: 'confirmed' | 'failed'
-  readonly receipt: Receipt
-  readonly failure: Failure | null
-}
+import { type Failure, OPEN_STATUSES, type Transaction } from '../domain/transaction.ts'
+import { insertEvents } from './outbox.ts'
+import { prepared } from './statement.ts'
+import { firstOfEach, halvesAfter, together } from './together.ts'
+import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
 
 /** Runs inside the settle's transaction; if it throws, nothing of the settle remains. */
 export type BusinessWrite = (trx: Knex.Transaction, settled: Transaction) => Promise<void>
 
+export interface Settlement {
+  readonly id: string
+  readonly status: 'confirmed' | 'failed'
+  readonly receipt: Receipt
+  readonly failure: Failure | null
+  /** Null if there is nothing to write. */
+  readonly businessWrite: BusinessWrite | null
+}
+
 /**
- * Commits a verdict, its business write, if it has one, and its event together.
- * Returns null if the row has its verdict already: somebody else committed it, with everything.
+ * Commits verdicts, each with its business write, if it has one, and its event, in one transaction. An outcome is
+ * null if the row has its verdict already: somebody else committed it, with everything. If a business write
+ * fails, nothing of the transaction remains; the others are settled without it, and it is tried by itself: only
+ * what fails alone has failed, not what a neighbour was in the way of.
  */
-export async function settle(
+export function settleTogether(
   db: Knex,
-  id: string,
-  { status, receipt, failure }: FinalReceipt,
-  businessWrite: BusinessWrite | null,
-): Promise<Transaction | null> {
-  return db.transaction(async (trx) => {
-    const settled = await update(trx, id, OPEN_STATUSES, {
-      status,
-      next_check_at: null,
-      parked_at: null,
-      consecutive_errors: 0,
-      last_error: null,
-      last_checked_at: trx.fn.now(),
-      settled_at: trx.raw('clock_timestamp()'),
-      failure_code: failure?.code ?? null,
-      failure_name: failure?.name ?? null,
-      block_number: receipt.blockNumber,
-      block_hash: receipt.blockHash,
-      transaction_index: receipt.transactionIndex,
-      gas_used: receipt.gasUsed,
-      effective_gas_price: receipt.effectiveGasPriceWei,
-      receipt: JSON.stringify(receipt.raw),
-    })
-    if (!settled) return null
-    if (businessWrite) await withinSavepoint(trx, (savepoint) => businessWrite(savepoint, settled))
-    await insertEvent(trx, outcomeEvent(settled, status))
-    return settled
+  settlements: readonly Settlement[],
+): Promise<PromiseSettledResult<Transaction | null>[]> {
+  return firstOfEach(
+    settlements,
+    ({ id }) => id,
+    () => null,
+    async (firsts) => {
+      const outcomes = await together(
+        firsts,
+        (items) => db.transaction((trx) => settleAll(trx, items)),
+        withoutFailed,
+      )
+      return outcomes.map(asOfOne)
+    },
+  )
+}
+
+/** Business writes that threw, by the id of their transaction. */
+class WritesFailed extends Error {
+  override readonly name = 'WritesFailed'
+  readonly errors: ReadonlyMap<string, unknown>
+  constructor(errors: ReadonlyMap<string, unknown>) {
+    super(`${errors.size} business write(s) failed`)
+    this.errors = errors
+  }
+}
+
+function withoutFailed(items: readonly Settlement[], error: unknown): readonly (readonly Settlement[])[] {
+  if (!(error instanceof WritesFailed)) return halvesAfter(items, error)
+  const others = items.filter(({ id }) => !error.errors.has(id))
+  const failed = items.filter(({ id }) => error.errors.has(id))
+  return [...(others.length > 0 ? [others] : []), ...failed.map((item) => [item])]
+}
+
+/** What a settlement that was tried alone failed of. */
+function asOfOne<O>(outcome: PromiseSettledResult<O>): PromiseSettledResult<O> {
+  if (outcome.status === 'fulfilled' || !(outcome.reason instanceof WritesFailed)) return outcome
+  return { status: 'rejected', reason: [...outcome.reason.errors.values()][0] }
+}
+
+async function settleAll(
+  trx: Knex.Transaction,
+  settlements: readonly Settlement[],
+): Promise<(Transaction | null)[]> {
+  const settled = await update(trx, settlements)
+  const errors = new Map<string, unknown>()
+  for (const { id, businessWrite } of settlements) {
+    const transaction = settled.get(id)
+    if (!transaction || !businessWrite) continue
+    try {
+      await withinSavepoint(trx, (savepoint) => businessWrite(savepoint, transaction))
+    } catch (error) {
+      errors.set(id, error)
+    }
+  }
+  if (errors.size > 0) throw new WritesFailed(errors)
+  const events = settlements.flatMap(({ id, status }) => {
+    const transaction = settled.get(id)
+    return transaction ? [outcomeEvent(transaction, status)] : []
   })
+  await insertEvents(trx, events)
+  return settlements.map(({ id }) => settled.get(id) ?? null)
+}
+
+const OPEN = OPEN_STATUSES.map((status) => `'${status}'`).join(', ')
+
+/** Locked in the order of their ids: two batches that share rows wait for each other, and never in a circle. */
+const UPDATE = `
+  WITH given AS (
+    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given (
+      id uuid, status text, failure_code text, failure_name text, block_number bigint, block_hash text,
+      transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb)
+  ), locked AS (
+    SELECT id FROM transaction_history
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN})
+     ORDER BY id
+       FOR UPDATE
+  )
+  UPDATE transaction_history AS t
+     SET status = given.status,
+         next_check_at = NULL, parked_at = NULL, leased_until = NULL, lease_count = 0,
+         consecutive_errors = 0, last_error = NULL,
+         last_checked_at = now(), updated_at = now(), settled_at = clock_timestamp(),
+         failure_code = given.failure_code, failure_name = given.failure_name,
+         block_number = given.block_number, block_hash = given.block_hash,
+         transaction_index = given.transaction_index, gas_used = given.gas_used,
+         effective_gas_price = given.effective_gas_price, receipt = given.receipt
+    FROM given JOIN locked USING (id)
+   WHERE t.id = given.id AND t.status IN (${OPEN})
+  RETURNING ${COLUMNS_OF_T}`
+
+async function update(
+  trx: Knex.Transaction,
+  settlements: readonly Settlement[],
+): Promise<Map<string, Transaction>> {
+  const rows = settlements.map(({ id, status, receipt, failure }) => ({
+    id,
+    status,
+    failure_code: failure?.code,
+    failure_name: failure?.name,
+    block_number: receipt.blockNumber,
+    block_hash: receipt.blockHash,
+    transaction_index: receipt.transactionIndex,
+    gas_used: receipt.gasUsed,
+    effective_gas_price: receipt.effectiveGasPriceWei,
+    receipt: receipt.raw,
+  }))
+  const settled = await prepared<TransactionRow>(trx, 'confirmd-settle-1', UPDATE, {
+    rows: JSON.stringify(rows),
+    ids: settlements.map(({ id }) => id),
+  })
+  return new Map(settled.map((row) => [row.id, toTransaction(row)]))
 }
 
 /**
@@ -67,97 +155,4 @@ async function withinSavepoint(
     return working
   })
   await working
-}
-
-/**
- * Commits that another transaction took the nonce, with the evidence and the event. Null if the row has moved on,
- * or no longer has the looks that the evidence was added to: a recheck or another look has voided them.
- */
-export async function settleReplaced(
-  db: Knex,
-  id: string,
-  { evidence, expectedLooks }: { evidence: readonly ReplacementLook[]; expectedLooks: number },
-): Promise<Transaction | null> {
-  return announceStep(db, id, ['pending', 'stalled'], 'replaced', {
-    fence: (row) => void row.whereRaw('coalesce(jsonb_array_length(evidence), 0) = ?', [expectedLooks]),
-    evidence: JSON.stringify(evidence),
-    next_check_at: null,
-    parked_at: null,
-    settled_at: db.raw('clock_timestamp()'),
-  })
-}
-
-/** pending → stalled, with its event. Null if the row has moved on since `retryCount`. */
-export async function stall(
-  db: Knex,
-  id: string,
-  { retryCount, nextCheckInMs, notes }: { retryCount: number; nextCheckInMs: number; notes: Notes },
-): Promise<Transaction | null> {
-  return announceStep(db, id, ['pending'], 'stalled', {
-    fence: (row) => void row.where({ retry_count: retryCount }),
-    ...noteColumns(notes),
-    stalled_at: db.raw('clock_timestamp()'),
-    next_check_at: inMs(db, nextCheckInMs),
-  })
-}
-
-/** stalled → expired, with its event. Null if the row has moved on. */
-export async function expire(db: Knex, id: string): Promise<Transaction | null> {
-  return announceStep(db, id, ['stalled'], 'expired', { fence: NO_FENCE, next_check_at: null })
-}
-
-/** A time from now, by the database's clock. */
-export function inMs(db: Knex, delayMs: number): Knex.Raw {
-  return db.raw(`clock_timestamp() + :delayMs * interval '1 millisecond'`, { delayMs })
-}
-
-/** What a row must have besides its status. */
-type Fence = (row: Knex.QueryBuilder) => void
-const NO_FENCE: Fence = () => undefined
-
-async function announceStep(
-  db: Knex,
-  id: string,
-  from: readonly TransactionStatus[],
-  status: AnnouncedStatus,
-  { fence, ...changes }: { fence: Fence } & Record<string, unknown>,
-): Promise<Transaction | null> {
-  return db.transaction(async (trx) => {
-    const fields = {
-      ...changes,
-      status,
-      consecutive_errors: 0,
-      last_error: null,
-      last_checked_at: trx.fn.now(),
-    }
-    const moved = await update(trx, id, from, fields, fence)
-    if (moved) await insertEvent(trx, outcomeEvent(moved, status))
-    return moved
-  })
-}
-
-async function update(
-  trx: Knex.Transaction,
-  id: string,
-  from: readonly TransactionStatus[],
-  changes: Record<string, unknown>,
-  fence: Fence = NO_FENCE,
-): Promise<Transaction | null> {
-  const rows: TransactionRow[] = await trx('transaction_history')
-    .where({ id })
-    .modify(fence)
-    .whereIn('status', from)
-    .update({ ...changes, leased_until: null, lease_count: 0, updated_at: trx.fn.now() })
-    .returning('*')
-  return rows[0] ? toTransaction(rows[0]) : null
-}
-
-async function insertEvent(trx: Knex.Transaction, event: OutcomeEvent): Promise<void> {
-  await trx('outbox').insert({
-    id: uuidv7(),
-    transaction_id: event.transactionId,
-    status: event.status,
-    kind: event.kind,
-    data: JSON.stringify(event.data),
-  })
 }

@@ -1,14 +1,15 @@
 import type { Knex } from 'knex'
+import { createBatches } from './batches.ts'
 import { countOpen } from './counts.ts'
 import { pingDatabase } from './database.ts'
+import { beginBlocks, findOpen, oldestOpen, readCursor, saveCursor, wakeWatched } from './follow.ts'
 import { leaseOverdue, leaseWatched } from './lease.ts'
-import { list, load } from './read.ts'
+import { list } from './read.ts'
 import { reopen } from './recheck.ts'
-import { record } from './record.ts'
-import { expire, settle, settleReplaced, stall } from './settle.ts'
+import { expire, settleReplaced, stall } from './steps.ts'
 import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
 import { markUnpublished } from './unpublished.ts'
-import { recordHandlerFailure, recordLook, recordWait } from './wait.ts'
+import { recordHandlerFailure, recordLook } from './wait.ts'
 
 type WithoutDb<F> = F extends (db: Knex, ...args: infer A) => infer R ? (...args: A) => R : never
 
@@ -17,14 +18,11 @@ export function createStore(db: Knex) {
   const bind = <F extends (db: Knex, ...args: never[]) => unknown>(f: F) =>
     ((...args: never[]) => f(db, ...args)) as WithoutDb<F>
   return {
-    record: bind(record),
-    load: bind(load),
+    ...createBatches(db),
     list: bind(list),
-    settle: bind(settle),
     settleReplaced: bind(settleReplaced),
     stall: bind(stall),
     expire: bind(expire),
-    recordWait: bind(recordWait),
     recordHandlerFailure: bind(recordHandlerFailure),
     recordLook: bind(recordLook),
     reopen: bind(reopen),
@@ -34,6 +32,12 @@ export function createStore(db: Knex) {
     markUnpublished: bind(markUnpublished),
     leaseOverdue: bind(leaseOverdue),
     leaseWatched: bind(leaseWatched),
+    readCursor: bind(readCursor),
+    saveCursor: bind(saveCursor),
+    beginBlocks: bind(beginBlocks),
+    oldestOpen: bind(oldestOpen),
+    findOpen: bind(findOpen),
+    wakeWatched: bind(wakeWatched),
     countOpen: bind(countOpen),
     ping: bind(pingDatabase),
   }

@@ -36,6 +36,20 @@ export interface TransactionRow {
   settled_at: Date | null
 }
 
+const COLUMNS = [
+  ...['id', 'chain', 'tx_hash', 'kind', 'payload', 'status', 'retry_count', 'handler_attempts'],
+  ...['consecutive_errors', 'next_check_at', 'last_checked_at', 'parked_at', 'stalled_at', 'last_error'],
+  ...['seen_sender', 'seen_nonce', 'evidence', 'failure_code', 'failure_name', 'block_number', 'block_hash'],
+  ...['transaction_index', 'gas_used', 'effective_gas_price', 'receipt', 'sender', 'nonce'],
+  ...['correlation_id', 'created_at', 'settled_at'],
+] as const satisfies (keyof TransactionRow)[]
+
+/**
+ * The columns by name, of a table that the statement calls `t`. A prepared statement must not say `*`: when
+ * a migration adds a column, PostgreSQL refuses it from then on ("cached plan must not change result type").
+ */
+export const COLUMNS_OF_T = COLUMNS.map((column) => `t.${column}`).join(', ')
+
 export function toTransaction(row: TransactionRow): Transaction {
   return {
     id: row.id,

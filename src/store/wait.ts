@@ -1,9 +1,12 @@
 import type { Knex } from 'knex'
 import type { Notes } from '../domain/finality.ts'
 import { noteColumns } from './notes.ts'
-import { inMs } from './settle.ts'
+import { prepared } from './statement.ts'
+import { inMs } from './time.ts'
+import { firstOfEach, together } from './together.ts'
 
 export interface Wait {
+  readonly id: string
   /** The count the row must still have. */
   readonly expectedRetryCount: number
   readonly retryCount: number
@@ -13,22 +16,65 @@ export interface Wait {
   readonly notes: Notes
 }
 
-/** Schedules the next look of a pending row. False if the row has moved on: another copy schedules it. */
-export async function recordWait(db: Knex, id: string, wait: Wait): Promise<boolean> {
-  const touched = await db('transaction_history')
-    .where({ id, status: 'pending', retry_count: wait.expectedRetryCount })
-    .update({
-      retry_count: wait.retryCount,
-      consecutive_errors: wait.consecutiveErrors,
-      next_check_at: inMs(db, wait.delayMs),
-      leased_until: null,
-      lease_count: 0,
-      last_checked_at: db.fn.now(),
-      last_error: wait.error,
-      ...noteColumns(wait.notes),
-      updated_at: db.fn.now(),
-    })
-  return touched > 0
+/** Each false if the row has moved on, or another copy in this batch schedules the look. */
+export async function recordWaitsTogether(
+  db: Knex,
+  waits: readonly Wait[],
+): Promise<PromiseSettledResult<boolean>[]> {
+  return firstOfEach(
+    waits,
+    ({ id, expectedRetryCount }) => `${id} ${expectedRetryCount}`,
+    () => false,
+    (firsts) => together(firsts, (each) => recordWaits(db, each)),
+  )
+}
+
+/** Locked in the order of their ids, as a settle locks them. What is not noted keeps its jsonb untouched. */
+const UPDATE = `
+  WITH given AS (
+    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given (
+      id uuid, expected integer, retry_count integer, consecutive_errors integer, delay_ms double precision,
+      error text, seen_sender text, seen_nonce bigint, evidence jsonb)
+  ), locked AS (
+    SELECT id FROM transaction_history
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'pending'
+     ORDER BY id
+       FOR UPDATE
+  )
+  UPDATE transaction_history AS t
+     SET retry_count = given.retry_count,
+         consecutive_errors = given.consecutive_errors,
+         next_check_at = clock_timestamp() + given.delay_ms * interval '1 millisecond',
+         leased_until = NULL, lease_count = 0,
+         last_checked_at = now(), updated_at = now(),
+         last_error = given.error,
+         seen_sender = coalesce(given.seen_sender, t.seen_sender),
+         seen_nonce = coalesce(given.seen_nonce, t.seen_nonce),
+         evidence = coalesce(given.evidence, t.evidence)
+    FROM given JOIN locked USING (id)
+   WHERE t.id = given.id AND t.status = 'pending' AND t.retry_count = given.expected
+  RETURNING t.id, given.expected`
+
+async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<boolean[]> {
+  const rows = waits.map(
+    ({ id, expectedRetryCount, retryCount, consecutiveErrors, delayMs, error, notes }) => ({
+      id,
+      expected: expectedRetryCount,
+      retry_count: retryCount,
+      consecutive_errors: consecutiveErrors,
+      delay_ms: delayMs,
+      error,
+      seen_sender: notes.seen?.sender,
+      seen_nonce: notes.seen?.nonce,
+      evidence: notes.evidence ?? undefined,
+    }),
+  )
+  const recorded = await prepared<{ id: string; expected: number }>(db, 'confirmd-wait-1', UPDATE, {
+    rows: JSON.stringify(rows),
+    ids: waits.map(({ id }) => id),
+  })
+  const keys = new Set(recorded.map(({ id, expected }) => `${id} ${expected}`))
+  return waits.map(({ id, expectedRetryCount }) => keys.has(`${id} ${expectedRetryCount}`))
 }
 
 export interface HandlerFailure {

@@ -33,6 +33,7 @@ describe('what counts as an observation', () => {
       chainId: 8217,
       timeoutMs: 300,
       maxInFlight: 4,
+      maxBatchCalls: 100,
       maxLagBlocks: 5,
       maxHeadAgeMs: 30_000,
       finalityDepthBlocks: 0,
@@ -202,7 +203,7 @@ describe('what counts as an observation', () => {
       }, 20)
       return { kind: 'slow', delayMs: 20 }
     }
-    const chain = open(1, { timeoutMs: 5_000 })
+    const chain = open(1, { timeoutMs: 5_000, maxBatchCalls: 1 })
     const observations = await Promise.all(
       Array.from({ length: 40 }, () => chain.observe(query(randomHash()))),
     )

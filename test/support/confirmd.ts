@@ -53,6 +53,8 @@ export async function createWorld(
     PORT: '0',
     RETRY_DELAYS_MS: TEST_DELAYS_MS.join(','),
     RPC_TIMEOUT_MS: '1000',
+    // What the queue does is seen only where nothing is faster; the follower has tests of its own.
+    FOLLOW_BLOCKS: 'off',
     LOG_LEVEL: 'info',
     ...(kind === 'rabbitmq' ? { AMQP_URL: amqpUrl(), AMQP_PREFIX: prefix } : {}),
     ...given,

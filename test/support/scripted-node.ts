@@ -117,25 +117,40 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     return { number: hex(number), hash: blockHash(number), timestamp: hex(timestamp) }
   }
 
-  function respond(call: Call, response: ServerResponse): void {
-    if (call.method === 'klay_getTransactionReceipt') {
-      const txHash = String(call.params[0])
+  function respond(payload: Call | Call[], response: ServerResponse): void {
+    const calls = [payload].flat()
+    for (const { method, params } of calls) {
+      if (method !== 'klay_getTransactionReceipt') continue
+      const txHash = String(params[0])
       asked.set(txHash, [...(asked.get(txHash) ?? []), Date.now()])
     }
-    const answer = node.fault(call.method, call.params) ?? { kind: 'result', result: resultOf(call) }
-    const frame = { jsonrpc: '2.0', id: call.id }
+    const rightAnswer = (call: Call): Answer => ({ kind: 'result', result: resultOf(call) })
+    const answers = calls.map((call) => node.fault(call.method, call.params) ?? rightAnswer(call))
+    // What a request meets as a whole, all calls of its batch meet.
+    const whole = answers.find(({ kind }) => kind !== 'result' && kind !== 'error')
+    if (whole) respondAsWhole(whole, () => send(calls.map(rightAnswer)), response)
+    else send(answers)
+
+    function send(given: readonly Answer[]): void {
+      const frames = given.map((answer, index) => frameOf(calls[index], answer))
+      response.end(JSON.stringify(Array.isArray(payload) ? frames : frames[0]))
+    }
+  }
+
+  function frameOf(call: Call | undefined, answer: Answer): object {
+    const frame = { jsonrpc: '2.0', id: call?.id }
+    if (answer.kind === 'result') return { ...frame, result: answer.result }
+    const error = answer.kind === 'error' ? { code: answer.code, message: answer.message } : null
+    return { ...frame, error }
+  }
+
+  function respondAsWhole(answer: Answer, sendRight: () => void, response: ServerResponse): void {
     switch (answer.kind) {
-      case 'result':
-        response.end(JSON.stringify({ ...frame, result: answer.result }))
-        return
-      case 'error':
-        response.end(JSON.stringify({ ...frame, error: { code: answer.code, message: answer.message } }))
-        return
       case 'status':
         response.writeHead(answer.status, answer.headers).end('no')
         return
       case 'slow':
-        setTimeout(() => response.end(JSON.stringify({ ...frame, result: resultOf(call) })), answer.delayMs)
+        setTimeout(sendRight, answer.delayMs)
         return
       case 'body':
         response.end(answer.body)
@@ -143,13 +158,13 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
       case 'hang':
         hanging.add(response)
         return
-      case 'disconnect':
+      default:
         response.destroy()
     }
   }
 
   const server = createServer((request, response) => {
-    void text(request).then((body) => respond(JSON.parse(body) as Call, response))
+    void text(request).then((body) => respond(JSON.parse(body) as Call | Call[], response))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

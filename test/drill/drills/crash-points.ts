@@ -1,5 +1,5 @@
 import { type RoleProcess, startRole } from '../../../src/dev/role-process.ts'
-import { record } from '../../../src/store/record.ts'
+import { createStore } from '../../../src/store/store.ts'
 import { type AmqpProxy, type ProxiedConnection, startAmqpProxy } from '../amqp-proxy.ts'
 import type { Drill, DrillContext } from '../drill.ts'
 import { startFleet } from '../fleet.ts'
@@ -127,7 +127,7 @@ const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
     for (const entry of entries) {
       const { txHash } = entry
       const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, sender: null, nonce: null }
-      await record(stage.parts.db, { ...registration, correlationId: null })
+      await createStore(stage.parts.db).record({ ...registration, correlationId: null })
       entry.recorded = true
     }
     const { worker, publishing } = await startWorker(stage)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { record } from '../../../src/store/record.ts'
+import { createStore } from '../../../src/store/store.ts'
 import { senderOf } from '../chain.ts'
 import type { Drill } from '../drill.ts'
 import { every, killBroker, terminateBackends } from '../faults.ts'
@@ -61,7 +61,7 @@ async function recordWithoutMessage({ db, chain }: Parts, entries: readonly Entr
     appear(chain, entry)
     const { txHash } = entry
     const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, correlationId: null }
-    await record(db, { ...registration, sender: senderOf(txHash), nonce: 0 })
+    await createStore(db).record({ ...registration, sender: senderOf(txHash), nonce: 0 })
     entry.recorded = true
   }
 }

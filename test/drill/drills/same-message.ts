@@ -1,5 +1,5 @@
 import { checkOf, encodeCheck } from '../../../src/domain/message.ts'
-import { record } from '../../../src/store/record.ts'
+import { createStore } from '../../../src/store/store.ts'
 import { withChannel } from '../../support/channel.ts'
 import type { Drill } from '../drill.ts'
 import { startFleet } from '../fleet.ts'
@@ -29,11 +29,12 @@ export const sameMessage: Drill = {
 
     const entries = ledger.make(scaled(TRANSACTIONS, 50), { absent: 0, maxDelayMs: 1 })
     const messages: Buffer[] = []
+    const store = createStore(parts.db)
     for (const entry of entries) {
       appear(parts.chain, entry)
       const { txHash } = entry
       const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, sender: null, nonce: null }
-      const { transaction } = await record(parts.db, { ...registration, correlationId: null })
+      const { transaction } = await store.record({ ...registration, correlationId: null })
       entry.recorded = true
       messages.push(Buffer.from(encodeCheck(checkOf(transaction))))
     }

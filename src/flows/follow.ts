@@ -1,0 +1,195 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Receipt } from '../domain/receipt.ts'
+import type { Transaction } from '../domain/transaction.ts'
+import type { Confirm } from './confirm.ts'
+import { createPace } from './pace.ts'
+import type { Log } from './ports.ts'
+
+/** A block that is final, with the hashes of its transactions. */
+export interface FinalBlock {
+  readonly number: number
+  readonly hash: string
+  readonly timeMs: number
+  readonly txHashes: readonly string[]
+  /** The node that gave it, and the head that it had then. */
+  readonly node: string
+  readonly headNumber: number
+}
+
+/** The blocks of the chain, in their order, from whichever node serves best. Everything rejects if none does. */
+export interface BlockSource {
+  /** The newest final block's number. */
+  newest(): Promise<number>
+  /** The first final block that is not older than a time; the newest if all are. */
+  firstSince(timeMs: number): Promise<number>
+  /** The final blocks from this number on, as far as there are any; at most `limit`. */
+  read(from: number, limit: number): Promise<readonly FinalBlock[]>
+  /** Receipts of these transactions of the block, from the node that gave it; without those it can't give. */
+  receiptsOf(block: FinalBlock, txHashes: readonly string[]): Promise<readonly Receipt[]>
+}
+
+export interface Cursor {
+  /** The newest block that was followed. */
+  readonly blockNumber: number
+  /** How often the blocks after it were begun without an end: a worker may have died of them. */
+  readonly attempts: number
+}
+
+export interface FollowDependencies {
+  readonly chain: string
+  readonly blocks: BlockSource
+  readonly store: {
+    readCursor(chain: string): Promise<Cursor | null>
+    saveCursor(chain: string, blockNumber: number): Promise<void>
+    /** Counts an attempt at the blocks after the cursor; returns how many there were before. */
+    beginBlocks(chain: string): Promise<number>
+    /** When the oldest transaction without a verdict was recorded; null if there is none. */
+    oldestOpen(chain: string): Promise<Date | null>
+    findOpen(chain: string, txHashes: readonly string[]): Promise<Transaction[]>
+    /** Lets the sweep look at these soon, if they are stalled or expired. */
+    wakeWatched(ids: readonly string[]): Promise<void>
+  }
+  readonly confirm: Pick<Confirm, 'conclude' | 'hasBusinessWrite'>
+  readonly observer: {
+    followed(block: { number: number; timeMs: number }, matches: number): void
+    skipped(blocks: number): void
+  }
+  readonly log: Log
+  readonly clock: () => Date
+}
+
+/** Blocks that are read together while it catches up. */
+const BLOCKS_AT_ONCE = 20
+/** More than this is not made up for: three hours of Kaia. The queue and the sweep look for what is in it. */
+const MAX_GAP_BLOCKS = 10_000
+/** A backend may register a transaction a while after it was included. */
+const REGISTERED_LATE_MS = 60_000
+/** Deaths in the same blocks after which their business writes are left to the queue, which finds the deadly one. */
+const DEATHS_TO_LEAVE = 2
+/** After an error it is tried again. */
+const ERROR_PAUSE_MS = 500
+/** A node may show a block a moment before the receipts of it. */
+const RECEIPT_TRIES = 5
+const RECEIPT_PAUSE_MS = 100
+
+/**
+ * Follows the chain, block by block: which of its transactions are ours, and what became of them. It is for
+ * speed; whatever it misses the queue finds. Returns when `signal` aborts.
+ */
+export async function follow(dependencies: FollowDependencies, signal: AbortSignal): Promise<void> {
+  const { chain, blocks, store, observer, log, clock } = dependencies
+  const pace = createPace()
+  let next: number | null = null
+  /** Attempts at the next blocks that failed here: those were no deaths. */
+  let survived = 0
+  let failing = false
+
+  while (!signal.aborted) {
+    try {
+      next ??= await begin(dependencies)
+      const found = await blocks.read(next, BLOCKS_AT_ONCE)
+      if (failing) log.info({ chain, next }, 'following the chain again')
+      failing = false
+      const last = found.at(-1)
+      if (!last) {
+        await sleep(pace.waitMs(clock().getTime()), undefined, { signal }).catch(() => undefined)
+        continue
+      }
+      pace.saw(clock().getTime())
+      const matches = await settleAll(dependencies, found, survived)
+      await store.saveCursor(chain, last.number)
+      observer.followed(last, matches)
+      next = last.number + 1
+      survived = 0
+    } catch (error) {
+      if (!failing)
+        log.warn({ err: error, chain, next }, 'chain not followed; the queue goes on, trying again')
+      failing = true
+      survived += 1
+      await sleep(ERROR_PAUSE_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+/** From here on the cursor has a row, in which attempts are counted. */
+async function begin(dependencies: FollowDependencies): Promise<number> {
+  const first = await whereToBegin(dependencies)
+  await dependencies.store.saveCursor(dependencies.chain, first - 1)
+  return first
+}
+
+/** After the cursor, but not before the oldest transaction that has no verdict; bounded. */
+async function whereToBegin({ chain, blocks, store, observer, log }: FollowDependencies): Promise<number> {
+  const newest = await blocks.newest()
+  const cursor = await store.readCursor(chain)
+  const afterCursor = cursor ? cursor.blockNumber + 1 : null
+  if (afterCursor !== null && newest - afterCursor < BLOCKS_AT_ONCE) return afterCursor
+  const oldest = await store.oldestOpen(chain)
+  const needed = oldest ? await blocks.firstSince(oldest.getTime() - REGISTERED_LATE_MS) : Math.max(0, newest)
+  const wanted = Math.max(afterCursor ?? 0, needed)
+  const first = Math.max(wanted, newest - MAX_GAP_BLOCKS)
+  if (wanted < first) {
+    observer.skipped(first - wanted)
+    log.warn(
+      { chain, from: wanted, to: first - 1, blocks: first - wanted },
+      'blocks skipped: too many to make up for; the queue and the sweep look for what was in them',
+    )
+  }
+  log.info({ chain, first, newest }, 'following the chain')
+  return first
+}
+
+async function settleAll(
+  dependencies: FollowDependencies,
+  found: readonly FinalBlock[],
+  survived: number,
+): Promise<number> {
+  const { chain, store } = dependencies
+  const hashes = found.flatMap(({ txHashes }) => txHashes)
+  const matched = hashes.length > 0 ? await store.findOpen(chain, hashes) : []
+  if (matched.length === 0) return 0
+  const deaths = (await store.beginBlocks(chain)) - survived
+  const taken = deaths < DEATHS_TO_LEAVE ? matched : await leaveWrites(dependencies, matched, deaths)
+  const byHash = new Map(taken.map((transaction) => [transaction.txHash, transaction]))
+  await Promise.all(found.map((block) => settleBlock(dependencies, block, byHash)))
+  return matched.length
+}
+
+/** What remains is without a business write, and so can't be what workers died of. */
+async function leaveWrites(
+  { confirm, store, log }: FollowDependencies,
+  matched: readonly Transaction[],
+  deaths: number,
+): Promise<readonly Transaction[]> {
+  const left = matched.filter(({ kind }) => confirm.hasBusinessWrite(kind))
+  log.warn({ deaths, count: left.length }, 'business writes left to the queue: workers died in these blocks')
+  await store.wakeWatched(left.map(({ id }) => id))
+  return matched.filter(({ kind }) => !confirm.hasBusinessWrite(kind))
+}
+
+async function settleBlock(
+  dependencies: FollowDependencies,
+  block: FinalBlock,
+  byHash: ReadonlyMap<string, Transaction>,
+): Promise<void> {
+  const { confirm, store, log, clock } = dependencies
+  const { node, headNumber } = block
+  const missing = new Set(block.txHashes.filter((txHash) => byHash.has(txHash)))
+  for (let tries = 0; missing.size > 0 && tries < RECEIPT_TRIES; tries++) {
+    if (tries > 0) await sleep(RECEIPT_PAUSE_MS)
+    const receipts = await dependencies.blocks.receiptsOf(block, [...missing])
+    // The block was read as the canonical one at its height; a receipt of another one says nothing.
+    const ofBlock = receipts.filter(({ blockHash }) => blockHash === block.hash)
+    for (const { txHash } of ofBlock) missing.delete(txHash)
+    await Promise.all(
+      ofBlock.map(async (receipt) => {
+        const transaction = byHash.get(receipt.txHash)
+        if (transaction)
+          await confirm.conclude(transaction, { kind: 'receipt', node, headNumber, receipt }, clock())
+      }),
+    )
+  }
+  if (missing.size === 0) return
+  log.warn({ node, blockNumber: block.number, txHashes: [...missing] }, 'receipts missing; left to the queue')
+  await store.wakeWatched([...missing].flatMap((txHash) => byHash.get(txHash)?.id ?? []))
+}

@@ -1,0 +1,81 @@
+import type { Knex } from 'knex'
+import { createBatch } from '../domain/batch.ts'
+import type { Registration } from '../domain/registration.ts'
+import type { Transaction } from '../domain/transaction.ts'
+import { type LoadedTransaction, loadTogether } from './read.ts'
+import { type Recorded, recordTogether } from './record.ts'
+import { type BusinessWrite, type Settlement, settleTogether } from './settle.ts'
+import { recordWaitsTogether, type Wait } from './wait.ts'
+
+/** What the flows do one by one and the database does together. */
+export interface Batches {
+  record(registration: Registration): Promise<Recorded>
+  load(id: string): Promise<LoadedTransaction | null>
+  recordWait(id: string, wait: Omit<Wait, 'id'>): Promise<boolean>
+  /**
+   * Commits a verdict with its business write and event. Null if the row has its verdict already.
+   * @param alone in a transaction of its own: of a write that failed before, neighbours are not to suffer
+   */
+  settle(
+    id: string,
+    verdict: Omit<Settlement, 'id' | 'businessWrite'>,
+    businessWrite: BusinessWrite | null,
+    alone?: boolean,
+  ): Promise<Transaction | null>
+}
+
+/** Beyond this a longer statement is no quicker for each row, and holds its locks longer. */
+const MAX_ROWS = 200
+/** Two: one is worked on by the database while the next is made ready. More were not faster. */
+const STATEMENTS_AT_ONCE = 2
+/** Business writes wait for the database one after the other, so more of their transactions run side by side. */
+const WRITING_AT_ONCE = 4
+/** How long the business writes of one transaction are to take together. */
+const WRITING_TARGET_MS = 50
+
+export function createBatches(db: Knex): Batches {
+  const statement = { maxItems: MAX_ROWS, maxRunning: STATEMENTS_AT_ONCE }
+  const record = createBatch({
+    ...statement,
+    run: (items: readonly Registration[]) => recordTogether(db, items),
+  })
+  const load = createBatch({ ...statement, run: (ids: readonly string[]) => loadTogether(db, ids) })
+  const recordWait = createBatch({
+    ...statement,
+    run: (waits: readonly Wait[]) => recordWaitsTogether(db, waits),
+  })
+  const settlePlain = createBatch({
+    ...statement,
+    run: (settlements: readonly Settlement[]) => settleTogether(db, settlements),
+  })
+  const settleWriting = createWritingBatch(db)
+  return {
+    record,
+    load,
+    recordWait: (id, wait) => recordWait({ id, ...wait }),
+    settle: async (id, verdict, businessWrite, alone = false) => {
+      const settlement = { id, ...verdict, businessWrite }
+      if (!businessWrite) return settlePlain(settlement)
+      if (!alone) return settleWriting(settlement)
+      const [outcome] = await settleTogether(db, [settlement])
+      if (outcome?.status === 'fulfilled') return outcome.value
+      throw outcome?.reason
+    },
+  }
+}
+
+/** The slower the business writes were of late, the fewer share a transaction: a slow one has its own. */
+function createWritingBatch(db: Knex) {
+  let oneTakesMs = 1
+  return createBatch({
+    maxRunning: WRITING_AT_ONCE,
+    maxItems: () => Math.min(MAX_ROWS, Math.max(1, Math.round(WRITING_TARGET_MS / oneTakesMs))),
+    run: async (settlements: readonly Settlement[]) => {
+      const startedAt = performance.now()
+      const outcomes = await settleTogether(db, settlements)
+      const tookMs = (performance.now() - startedAt) / settlements.length
+      oneTakesMs = (oneTakesMs + tookMs) / 2
+      return outcomes
+    },
+  })
+}

@@ -1,0 +1,21 @@
+import type { Knex } from 'knex'
+import { v7 as uuidv7 } from 'uuid'
+import type { OutcomeEvent } from '../domain/event.ts'
+import { prepared } from './statement.ts'
+
+/** Writes events in their order, inside the transaction that makes them true. */
+export async function insertEvents(trx: Knex.Transaction, events: readonly OutcomeEvent[]): Promise<void> {
+  if (events.length === 0) return
+  const rows = events.map(({ transactionId, status, kind, data }) => {
+    return { id: uuidv7(), transaction_id: transactionId, status, kind, data }
+  })
+  await prepared(
+    trx,
+    'confirmd-insert-events-1',
+    `INSERT INTO outbox (id, transaction_id, status, kind, data)
+     SELECT id, transaction_id, status, kind, data
+       FROM json_to_recordset(CAST(:rows AS json))
+         AS given (id uuid, transaction_id uuid, status text, kind text, data jsonb)`,
+    { rows: JSON.stringify(rows) },
+  )
+}

@@ -1,0 +1,78 @@
+import type { Knex } from 'knex'
+import { type AnnouncedStatus, outcomeEvent } from '../domain/event.ts'
+import type { Notes } from '../domain/finality.ts'
+import type { ReplacementLook } from '../domain/replacement.ts'
+import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
+import { noteColumns } from './notes.ts'
+import { insertEvents } from './outbox.ts'
+import { inMs } from './time.ts'
+import { type TransactionRow, toTransaction } from './transaction-row.ts'
+
+/**
+ * Commits that another transaction took the nonce, with the evidence and the event. Null if the row has moved on,
+ * or no longer has the looks that the evidence was added to: a recheck or another look has voided them.
+ */
+export async function settleReplaced(
+  db: Knex,
+  id: string,
+  { evidence, expectedLooks }: { evidence: readonly ReplacementLook[]; expectedLooks: number },
+): Promise<Transaction | null> {
+  return announceStep(db, id, ['pending', 'stalled'], 'replaced', {
+    fence: (row) => void row.whereRaw('coalesce(jsonb_array_length(evidence), 0) = ?', [expectedLooks]),
+    evidence: JSON.stringify(evidence),
+    next_check_at: null,
+    parked_at: null,
+    settled_at: db.raw('clock_timestamp()'),
+  })
+}
+
+/** pending → stalled, with its event. Null if the row has moved on since `retryCount`. */
+export async function stall(
+  db: Knex,
+  id: string,
+  { retryCount, nextCheckInMs, notes }: { retryCount: number; nextCheckInMs: number; notes: Notes },
+): Promise<Transaction | null> {
+  return announceStep(db, id, ['pending'], 'stalled', {
+    fence: (row) => void row.where({ retry_count: retryCount }),
+    ...noteColumns(notes),
+    stalled_at: db.raw('clock_timestamp()'),
+    next_check_at: inMs(db, nextCheckInMs),
+  })
+}
+
+/** stalled → expired, with its event. Null if the row has moved on. */
+export async function expire(db: Knex, id: string): Promise<Transaction | null> {
+  return announceStep(db, id, ['stalled'], 'expired', { fence: () => undefined, next_check_at: null })
+}
+
+/** What a row must have besides its status. */
+type Fence = (row: Knex.QueryBuilder) => void
+
+async function announceStep(
+  db: Knex,
+  id: string,
+  from: readonly TransactionStatus[],
+  status: AnnouncedStatus,
+  { fence, ...changes }: { fence: Fence } & Record<string, unknown>,
+): Promise<Transaction | null> {
+  return db.transaction(async (trx) => {
+    const rows: TransactionRow[] = await trx('transaction_history')
+      .where({ id })
+      .modify(fence)
+      .whereIn('status', from)
+      .update({
+        ...changes,
+        status,
+        consecutive_errors: 0,
+        last_error: null,
+        last_checked_at: trx.fn.now(),
+        leased_until: null,
+        lease_count: 0,
+        updated_at: trx.fn.now(),
+      })
+      .returning('*')
+    const moved = rows[0] ? toTransaction(rows[0]) : null
+    if (moved) await insertEvents(trx, [outcomeEvent(moved, status)])
+    return moved
+  })
+}
