@@ -10,6 +10,7 @@ import { createSubmit } from './flows/submit.ts'
 import { sweep } from './flows/sweep.ts'
 import { addAccess } from './http/access.ts'
 import { closeApp, createApp, typed } from './http/app.ts'
+import { addBatchRoute } from './http/batch-route.ts'
 import { isLoopbackHost } from './http/loopback.ts'
 import { addOpenApi } from './http/openapi.ts'
 import { addHealthRoutes, addMetricsRoute } from './http/operation-routes.ts'
@@ -195,6 +196,7 @@ async function serve(
     await guarded.register(async (api) => {
       await addShedding(api, { ...config, onShed: () => metrics.refused('overloaded') })
       addTransactionRoutes(typed(api), transactions)
+      addBatchRoute(typed(api), transactions)
     })
   })
   sayWhoIsServed(config, log)

@@ -46,6 +46,8 @@ interface InFlight {
 export function createPublisher(options: PublisherOptions): Publisher {
   let channel: ConfirmChannel | null = null
   const inFlight = new Map<string, InFlight>()
+  const run = randomUUID()
+  let published = 0
 
   async function attach(model: ChannelModel, lost: (reason: string) => void): Promise<ConfirmChannel> {
     const opened = await model.createConfirmChannel()
@@ -75,7 +77,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (inFlight.size >= options.maxInFlight) {
       return Promise.reject(new PublishError(`${options.maxInFlight} messages are under way already`))
     }
-    const messageId = randomUUID()
+    published += 1
+    const messageId = `${run}-${published}`
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const reason = entry.channel ? 'no confirm' : 'no connection to a broker that takes messages'

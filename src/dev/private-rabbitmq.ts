@@ -55,6 +55,8 @@ export async function startPrivateRabbitmq(serverPath: string, folder: string): 
     // Makes the start script become the server, so that signals reach it.
     RUNNING_UNDER_SYSTEMD: 'true',
     NOTIFY_SOCKET: '',
+    // Schedulers that wait by spinning take the time of everything else on a small machine.
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+sbwt none +sbwtdcpu none +sbwtdio none',
     ERL_EPMD_PORT: String(epmdPort),
     ERL_EPMD_ADDRESS: '127.0.0.1',
   }

@@ -64,3 +64,37 @@ export interface Transaction extends Registration {
   readonly createdAt: Date
   readonly settledAt: Date | null
 }
+
+/** A row as it is when it was just recorded. */
+export function recordedTransaction(
+  registration: Registration,
+  { id, createdAt, nextCheckAt }: Pick<Transaction, 'id' | 'createdAt' | 'nextCheckAt'>,
+): Transaction {
+  const { chain, txHash, kind, payload, sender, nonce, correlationId } = registration
+  return {
+    id,
+    chain,
+    txHash,
+    kind,
+    payload,
+    sender,
+    nonce,
+    correlationId,
+    status: 'pending',
+    retryCount: 0,
+    handlerAttempts: 0,
+    consecutiveErrors: 0,
+    nextCheckAt,
+    lastCheckedAt: null,
+    parkedAt: null,
+    stalledAt: null,
+    lastError: null,
+    seen: null,
+    evidence: [],
+    failure: null,
+    inclusion: null,
+    receipt: null,
+    createdAt,
+    settledAt: null,
+  }
+}

@@ -4,7 +4,7 @@ import { BusinessWriteError, type Handler } from '../domain/handler.ts'
 import { type Check, checkOf } from '../domain/message.ts'
 import type { Registration } from '../domain/registration.ts'
 import { delayCovering, longestDelayMs, retryDelayMs } from '../domain/schedule.ts'
-import { isOpen, type Transaction } from '../domain/transaction.ts'
+import type { Transaction } from '../domain/transaction.ts'
 import { isSuperseded, remainingMs } from '../domain/turn.ts'
 import { createGate } from './gate.ts'
 import type { ChainReader, ConfirmObserver, Log, Recorder, Settler, SuspicionKeeper } from './ports.ts'
@@ -13,7 +13,10 @@ import { traceFields } from './trace-fields.ts'
 export interface ConfirmDependencies<Trx> {
   readonly store: Recorder &
     SuspicionKeeper &
-    Settler<Trx> & { load(id: string): Promise<{ transaction: Transaction; now: Date } | null> }
+    Settler<Trx> & {
+      /** Null if there is no such row; `settled` if it has its verdict. */
+      loadOpen(id: string): Promise<{ transaction: Transaction; now: Date } | 'settled' | null>
+    }
   readonly chain: ChainReader
   readonly handlers: ReadonlyMap<string, Handler<Trx>>
   readonly policy: FinalityPolicy & { readonly handlerRetryLimit: number; readonly handlerTimeoutMs: number }
@@ -83,10 +86,11 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
   }
 
   async function handleCheck(check: Check, redelivered: boolean, isSuspect: boolean): Promise<Disposition> {
-    const loaded = await store.load(check.id)
+    const loaded = await store.loadOpen(check.id)
+    if (loaded === 'settled') return ACK
     if (!loaded) return parkMessage('unknown-transaction', `no transaction with id ${check.id} is recorded`)
     const { transaction, now } = loaded
-    if (!isOpen(transaction.status) || transaction.parkedAt) return ACK
+    if (transaction.parkedAt) return ACK
     if (isSuperseded(transaction, check, now)) {
       observer.checked('superseded')
       if (!redelivered || transaction.status !== 'pending') return ACK

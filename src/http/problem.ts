@@ -18,7 +18,7 @@ export const Problem = Type.Object({
   detail: Type.String(),
   errors: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
 })
-type Problem = Static<typeof Problem>
+export type Problem = Static<typeof Problem>
 
 /** Thrown by a route to answer with a problem. */
 export class ProblemError extends Error {
@@ -78,7 +78,7 @@ const CLIENT_ERRORS: Readonly<Record<string, readonly [status: number, detail: s
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'this is not a request of HTTP/1.1']
-  const body = JSON.stringify(problemOf(status, detail))
+  const body = JSON.stringify(toProblem(status, detail))
   const head = [
     `HTTP/1.1 ${status} ${titleOf(status)}`,
     `content-type: ${CONTENT_TYPE}`,
@@ -110,10 +110,10 @@ function send(
     .code(status)
     .type(CONTENT_TYPE)
     .serializer(JSON.stringify)
-    .send(problemOf(status, detail, errors))
+    .send(toProblem(status, detail, errors))
 }
 
-function problemOf(status: number, detail: string, errors: readonly FieldProblem[] = []): Problem {
+export function toProblem(status: number, detail: string, errors: readonly FieldProblem[] = []): Problem {
   const problem = { type: 'about:blank', title: titleOf(status), status, detail }
   return errors.length > 0 ? { ...problem, errors: [...errors] } : problem
 }
@@ -122,7 +122,8 @@ function titleOf(status: number): string {
   return STATUS_CODES[status] ?? 'Error'
 }
 
-function fieldProblem(error: FastifySchemaValidationError, context: string): FieldProblem {
+/** What the validator says of one field, in our words. */
+export function fieldProblem(error: FastifySchemaValidationError, context: string): FieldProblem {
   const parent = error.instancePath.slice(1).replaceAll('/', '.')
   const { missingProperty, additionalProperty } = error.params as Record<string, string | undefined>
   const name = missingProperty ?? additionalProperty

@@ -12,7 +12,7 @@ export interface TransactionDependencies {
     registration: Registration,
   ): Promise<{ outcome: 'recorded' | 'known' | 'conflict'; transaction: Transaction }>
   recheck(id: string): Promise<Transaction | null>
-  load(id: string): Promise<{ transaction: Transaction } | null>
+  load(id: string): Promise<Transaction | null>
   list(filter: {
     txHash?: string
     chain?: string
@@ -47,11 +47,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
       const registration = toRegistration(request.body, dependencies.chain, request.id)
       const { outcome, transaction } = await dependencies.submit(registration)
       if (outcome === 'conflict') {
-        const { id, txHash } = transaction
-        throw new ProblemError(
-          409,
-          `${txHash} is recorded already, as ${id}, with another kind, payload, from or nonce`,
-        )
+        throw new ProblemError(409, conflictDetail(transaction))
       }
       return reply.code(outcome === 'recorded' ? 202 : 200).send(viewTransaction(transaction))
     },
@@ -70,7 +66,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
     async (request) => {
       const found = await dependencies.load(request.params.id)
       if (!found) throw notFound(request.params.id)
-      return viewTransaction(found.transaction)
+      return viewTransaction(found)
     },
   )
 
@@ -120,9 +116,13 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
       if (reopened) return reply.code(202).send(viewTransaction(reopened))
       const found = await dependencies.load(id)
       if (!found) throw notFound(id)
-      throw new ProblemError(409, `transaction ${id} is ${found.transaction.status}, which is final`)
+      throw new ProblemError(409, `transaction ${id} is ${found.status}, which is final`)
     },
   )
+}
+
+export function conflictDetail({ id, txHash }: Transaction): string {
+  return `${txHash} is recorded already, as ${id}, with another kind, payload, from or nonce`
 }
 
 function notFound(id: string): ProblemError {

@@ -10,11 +10,6 @@ export interface LogOptions {
   readonly redact: (line: string) => string
 }
 
-/** Wherever a request's headers may be logged from. */
-const SECRET_HEADERS = ['authorization', 'cookie', 'proxy-authorization', 'x-api-key'] as const
-const HEADER_PLACES = ['headers', '*.headers', '*.*.headers'] as const
-const REDACT_PATHS = HEADER_PLACES.flatMap((place) => SECRET_HEADERS.map((name) => `${place}["${name}"]`))
-
 /** The process's log: JSON, one line an event, or the same for a person at a terminal. */
 export function createLog({ level, role, pretty: forPerson, redact }: LogOptions): Logger {
   const output: DestinationStream = forPerson
@@ -24,7 +19,6 @@ export function createLog({ level, role, pretty: forPerson, redact }: LogOptions
     level,
     base: { role, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
-    redact: { paths: REDACT_PATHS, censor: '[redacted]' },
   }
   return pino(options, { write: (line) => output.write(redact(line)) })
 }

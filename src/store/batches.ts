@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { createBatch } from '../domain/batch.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { Transaction } from '../domain/transaction.ts'
-import { type LoadedTransaction, loadTogether } from './read.ts'
+import { type LoadedTransaction, loadOpenTogether } from './read.ts'
 import { type Recorded, recordTogether } from './record.ts'
 import { type BusinessWrite, type Settlement, settleTogether } from './settle.ts'
 import { recordWaitsTogether, type Wait } from './wait.ts'
@@ -10,7 +10,8 @@ import { recordWaitsTogether, type Wait } from './wait.ts'
 /** What the flows do one by one and the database does together. */
 export interface Batches {
   record(registration: Registration): Promise<Recorded>
-  load(id: string): Promise<LoadedTransaction | null>
+  /** Null if there is no row with this id. */
+  loadOpen(id: string): Promise<LoadedTransaction | 'settled' | null>
   recordWait(id: string, wait: Omit<Wait, 'id'>): Promise<boolean>
   /**
    * Commits a verdict with its business write and event. Null if the row has its verdict already.
@@ -39,7 +40,7 @@ export function createBatches(db: Knex): Batches {
     ...statement,
     run: (items: readonly Registration[]) => recordTogether(db, items),
   })
-  const load = createBatch({ ...statement, run: (ids: readonly string[]) => loadTogether(db, ids) })
+  const loadOpen = createBatch({ ...statement, run: (ids: readonly string[]) => loadOpenTogether(db, ids) })
   const recordWait = createBatch({
     ...statement,
     run: (waits: readonly Wait[]) => recordWaitsTogether(db, waits),
@@ -51,7 +52,7 @@ export function createBatches(db: Knex): Batches {
   const settleWriting = createWritingBatch(db)
   return {
     record,
-    load,
+    loadOpen,
     recordWait: (id, wait) => recordWait({ id, ...wait }),
     settle: async (id, verdict, businessWrite, alone = false) => {
       const settlement = { id, ...verdict, businessWrite }

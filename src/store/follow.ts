@@ -1,7 +1,12 @@
 import type { Knex } from 'knex'
-import { OPEN_STATUSES, type Transaction } from '../domain/transaction.ts'
+import type { Transaction } from '../domain/transaction.ts'
 import { prepared } from './statement.ts'
-import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
+import {
+  COLUMNS_WITHOUT_RECEIPT,
+  OPEN_STATUS_LIST,
+  type TransactionRow,
+  toTransaction,
+} from './transaction-row.ts'
 
 /** How far the blocks of a chain were followed. */
 export interface Cursor {
@@ -58,9 +63,9 @@ export async function findOpen(db: Knex, chain: string, txHashes: readonly strin
   const rows = await prepared<TransactionRow>(
     db,
     'confirmd-find-1',
-    `SELECT ${COLUMNS_OF_T} FROM transaction_history AS t
+    `SELECT ${COLUMNS_WITHOUT_RECEIPT} FROM transaction_history AS t
       WHERE t.chain = :chain AND t.tx_hash = ANY(:txHashes)
-        AND t.status IN (${OPEN_STATUSES.map((status) => `'${status}'`).join(', ')})
+        AND t.status IN (${OPEN_STATUS_LIST})
         AND t.parked_at IS NULL`,
     { chain, txHashes: [...txHashes] },
   )

@@ -2,7 +2,13 @@ import type { Knex } from 'knex'
 import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
 import { prepared } from './statement.ts'
 import { together } from './together.ts'
-import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
+import {
+  COLUMNS_OF_T,
+  COLUMNS_WITHOUT_RECEIPT,
+  OPEN_STATUS_LIST,
+  type TransactionRow,
+  toTransaction,
+} from './transaction-row.ts'
 
 /** A row and the database's clock when it was read; all due times are of that clock. */
 export interface LoadedTransaction {
@@ -10,21 +16,50 @@ export interface LoadedTransaction {
   readonly now: Date
 }
 
-/** Null for an id that has no row. */
-export async function loadTogether(
+export async function load(db: Knex, id: string): Promise<Transaction | null> {
+  const rows = await prepared<TransactionRow>(
+    db,
+    'confirmd-load-1',
+    `SELECT ${COLUMNS_OF_T} FROM transaction_history AS t WHERE t.id = :id`,
+    { id },
+  )
+  return rows[0] ? toTransaction(rows[0]) : null
+}
+
+/**
+ * For checks, most of which find their row settled: then only that is said, and the row is not read. Null for an
+ * id that has no row.
+ */
+export async function loadOpenTogether(
   db: Knex,
   ids: readonly string[],
-): Promise<PromiseSettledResult<LoadedTransaction | null>[]> {
+): Promise<PromiseSettledResult<LoadedTransaction | 'settled' | null>[]> {
   return together(ids, async (each) => {
     const rows = await prepared<TransactionRow & { now: Date }>(
       db,
-      'confirmd-load-1',
-      `SELECT ${COLUMNS_OF_T}, clock_timestamp() AS now FROM transaction_history AS t WHERE t.id = ANY(:ids)`,
+      'confirmd-load-open-1',
+      `SELECT ${COLUMNS_WITHOUT_RECEIPT}, clock_timestamp() AS now
+         FROM transaction_history AS t WHERE t.id = ANY(:ids) AND t.status IN (${OPEN_STATUS_LIST})`,
       { ids: [...new Set(each)] },
     )
-    const loaded = new Map(rows.map((row) => [row.id, { transaction: toTransaction(row), now: row.now }]))
-    return each.map((id) => loaded.get(id) ?? null)
+    const open = new Map(rows.map((row) => [row.id, { transaction: toTransaction(row), now: row.now }]))
+    const settled = await findRows(
+      db,
+      [...new Set(each)].filter((id) => !open.has(id)),
+    )
+    return each.map((id) => open.get(id) ?? (settled.has(id) ? 'settled' : null))
   })
+}
+
+async function findRows(db: Knex, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set()
+  const rows = await prepared<{ id: string }>(
+    db,
+    'confirmd-find-rows-1',
+    'SELECT id FROM transaction_history WHERE id = ANY(:ids)',
+    { ids: [...ids] },
+  )
+  return new Set(rows.map(({ id }) => id))
 }
 
 export interface TransactionFilter {

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { v7 as uuidv7 } from 'uuid'
 import type { Registration } from '../domain/registration.ts'
-import type { Transaction } from '../domain/transaction.ts'
+import { recordedTransaction, type Transaction } from '../domain/transaction.ts'
 import { prepared } from './statement.ts'
 import { together } from './together.ts'
 import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
@@ -24,12 +24,15 @@ export async function recordTogether(
 }
 
 async function recordAll(db: Knex, registrations: readonly Registration[]): Promise<Recorded[]> {
-  const contents = registrations.map((registration) => ({ id: uuidv7(), ...contentOf(registration) }))
+  const given = new Map(registrations.map((registration) => [uuidv7(), registration]))
+  const contents = [...given].map(([id, registration]) => ({ id, ...contentOf(registration) }))
   const recorded = new Map<string, Recorded>()
   let left = contents
   while (left.length > 0) {
-    for (const row of await insert(db, left)) {
-      recorded.set(row.id, { outcome: 'recorded', transaction: toTransaction(row) })
+    for (const { id, created_at: createdAt, next_check_at: nextCheckAt } of await insert(db, left)) {
+      const registration = given.get(id) as Registration
+      const transaction = recordedTransaction(registration, { id, createdAt, nextCheckAt })
+      recorded.set(id, { outcome: 'recorded', transaction })
     }
     left = left.filter(({ id }) => !recorded.has(id))
     for (const { asked_id: id, same_content: isSame, ...row } of await findKnown(db, left)) {
@@ -51,9 +54,11 @@ type Content = ReturnType<typeof contentOf> & { readonly id: string }
 const GIVEN = `json_to_recordset(CAST(:rows AS json)) AS given (
   id uuid, chain text, tx_hash text, kind text, payload jsonb, sender text, nonce bigint, correlation_id text)`
 
+type Inserted = Pick<TransactionRow, 'id' | 'created_at' | 'next_check_at'>
+
 /** In the order of the key: two batches that share hashes wait for each other, and never in a circle. */
-async function insert(db: Knex, contents: readonly Content[]): Promise<TransactionRow[]> {
-  return prepared<TransactionRow>(
+async function insert(db: Knex, contents: readonly Content[]): Promise<Inserted[]> {
+  return prepared<Inserted>(
     db,
     'confirmd-record-1',
     `INSERT INTO transaction_history AS t
@@ -62,7 +67,7 @@ async function insert(db: Knex, contents: readonly Content[]): Promise<Transacti
        FROM ${GIVEN}
       ORDER BY chain, tx_hash
      ON CONFLICT (chain, tx_hash) DO NOTHING
-     RETURNING ${COLUMNS_OF_T}`,
+     RETURNING t.id, t.created_at, t.next_check_at`,
     { rows: JSON.stringify(contents) },
   )
 }

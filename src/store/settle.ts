@@ -1,11 +1,16 @@
 import type { Knex } from 'knex'
 import { outcomeEvent } from '../domain/event.ts'
 import type { Receipt } from '../domain/receipt.ts'
-import { type Failure, OPEN_STATUSES, type Transaction } from '../domain/transaction.ts'
+import type { Failure, Transaction } from '../domain/transaction.ts'
 import { insertEvents } from './outbox.ts'
 import { prepared } from './statement.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
-import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
+import {
+  COLUMNS_WITHOUT_RECEIPT,
+  OPEN_STATUS_LIST,
+  type TransactionRow,
+  toTransaction,
+} from './transaction-row.ts'
 
 /** Runs inside the settle's transaction; if it throws, nothing of the settle remains. */
 export type BusinessWrite = (trx: Knex.Transaction, settled: Transaction) => Promise<void>
@@ -91,8 +96,6 @@ async function settleAll(
   return settlements.map(({ id }) => settled.get(id) ?? null)
 }
 
-const OPEN = OPEN_STATUSES.map((status) => `'${status}'`).join(', ')
-
 /** Locked in the order of their ids: two batches that share rows wait for each other, and never in a circle. */
 const UPDATE = `
   WITH given AS (
@@ -101,7 +104,7 @@ const UPDATE = `
       transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb)
   ), locked AS (
     SELECT id FROM transaction_history
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN})
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})
      ORDER BY id
        FOR UPDATE
   )
@@ -115,8 +118,8 @@ const UPDATE = `
          transaction_index = given.transaction_index, gas_used = given.gas_used,
          effective_gas_price = given.effective_gas_price, receipt = given.receipt
     FROM given JOIN locked USING (id)
-   WHERE t.id = given.id AND t.status IN (${OPEN})
-  RETURNING ${COLUMNS_OF_T}`
+   WHERE t.id = given.id AND t.status IN (${OPEN_STATUS_LIST})
+  RETURNING ${COLUMNS_WITHOUT_RECEIPT}`
 
 async function update(
   trx: Knex.Transaction,
@@ -138,7 +141,10 @@ async function update(
     rows: JSON.stringify(rows),
     ids: settlements.map(({ id }) => id),
   })
-  return new Map(settled.map((row) => [row.id, toTransaction(row)]))
+  const receipts = new Map(settlements.map(({ id, receipt }) => [id, receipt.raw]))
+  return new Map(
+    settled.map((row) => [row.id, { ...toTransaction(row), receipt: receipts.get(row.id) ?? null }]),
+  )
 }
 
 /**

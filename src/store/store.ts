@@ -4,7 +4,7 @@ import { countOpen } from './counts.ts'
 import { pingDatabase } from './database.ts'
 import { beginBlocks, findOpen, oldestOpen, readCursor, saveCursor, wakeWatched } from './follow.ts'
 import { leaseOverdue, leaseWatched } from './lease.ts'
-import { list } from './read.ts'
+import { list, load } from './read.ts'
 import { reopen } from './recheck.ts'
 import { expire, settleReplaced, stall } from './steps.ts'
 import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
@@ -19,6 +19,7 @@ export function createStore(db: Knex) {
     ((...args: never[]) => f(db, ...args)) as WithoutDb<F>
   return {
     ...createBatches(db),
+    load: bind(load),
     list: bind(list),
     settleReplaced: bind(settleReplaced),
     stall: bind(stall),

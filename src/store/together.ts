@@ -2,7 +2,7 @@ import { DatabaseError } from 'pg'
 import { fulfilled, rejected } from '../domain/batch.ts'
 
 /** Classes of SQLSTATE that tell of the server or the connection, not of what was asked. */
-const NOT_OF_AN_ITEM = ['08', '25', '53', '57', '58']
+const NOT_OF_AN_ITEM = ['08', '25', '28', '3D', '53', '57', '58']
 
 /**
  * Works on all items in one statement or transaction. If that fails, perhaps because of what one of them holds,

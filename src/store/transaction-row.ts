@@ -1,6 +1,11 @@
 import type { Json } from '../domain/json.ts'
 import type { ReplacementLook } from '../domain/replacement.ts'
-import type { Inclusion, Transaction, TransactionStatus } from '../domain/transaction.ts'
+import {
+  type Inclusion,
+  OPEN_STATUSES,
+  type Transaction,
+  type TransactionStatus,
+} from '../domain/transaction.ts'
 
 /** A row as `pg` gives it: bigint and numeric come as strings. */
 export interface TransactionRow {
@@ -49,6 +54,12 @@ const COLUMNS = [
  * a migration adds a column, PostgreSQL refuses it from then on ("cached plan must not change result type").
  */
 export const COLUMNS_OF_T = COLUMNS.map((column) => `t.${column}`).join(', ')
+
+/** The same without the receipt, which is the largest part of a row: where there is none, or it is at hand. */
+export const COLUMNS_WITHOUT_RECEIPT = COLUMNS_OF_T.replace('t.receipt', 'NULL AS receipt')
+
+/** For `status IN (…)`: written out, so that a prepared statement can use an index that is partial by status. */
+export const OPEN_STATUS_LIST = OPEN_STATUSES.map((status) => `'${status}'`).join(', ')
 
 export function toTransaction(row: TransactionRow): Transaction {
   return {

@@ -38,6 +38,9 @@ export interface PartsOptions {
   readonly migrateWith?: string
 }
 
+/** For drills that are about the queue: nothing else settles what it would have lost. */
+export const QUEUE_ALONE = { FOLLOW_BLOCKS: 'off' }
+
 const CHAIN_ID = 8217
 const STRANGER_CHAIN_ID = 1
 /** A timer of Node takes no more. */

@@ -4,7 +4,7 @@ import { type AmqpProxy, type ProxiedConnection, startAmqpProxy } from '../amqp-
 import type { Drill, DrillContext } from '../drill.ts'
 import { startFleet } from '../fleet.ts'
 import type { Entry } from '../ledger.ts'
-import { type Parts, startParts } from '../parts.ts'
+import { type Parts, QUEUE_ALONE, startParts } from '../parts.ts'
 import { demand } from '../poll.ts'
 import { appear, createRegistrar, type Registrar } from '../registrar.ts'
 import { settleAndJudge } from '../settled.ts'
@@ -15,7 +15,7 @@ const PER_CRASH = 3
 const SLOW_MS = 400
 const NEVER = Number.POSITIVE_INFINITY
 /** Short, so that a lost check is found within the drill. */
-const SETTINGS = { SWEEP_INTERVAL_MS: '1000', SWEEP_GRACE_MS: '5000' }
+const SETTINGS = { SWEEP_INTERVAL_MS: '1000', SWEEP_GRACE_MS: '5000', ...QUEUE_ALONE }
 
 interface Stage {
   readonly parts: Parts

@@ -1,7 +1,7 @@
 import { startRole } from '../../../src/dev/role-process.ts'
 import type { Drill } from '../drill.ts'
 import { startFleet } from '../fleet.ts'
-import { startParts } from '../parts.ts'
+import { QUEUE_ALONE, startParts } from '../parts.ts'
 import { demand } from '../poll.ts'
 import { countInHand } from '../queues.ts'
 import { createRegistrar } from '../registrar.ts'
@@ -19,7 +19,9 @@ export const fullPrefetch: Drill = {
   title: 'a worker killed 30× while it holds a full prefetch',
   run: async (context) => {
     const { n, ledger, tally, scaled, say } = context
-    const parts = await startParts(context, { settings: { WORKER_PREFETCH: String(PREFETCH) } })
+    const parts = await startParts(context, {
+      settings: { WORKER_PREFETCH: String(PREFETCH), ...QUEUE_ALONE },
+    })
     const apis = await startFleet(context, 'api', parts.environment, { size: 1 })
     const registrar = createRegistrar(parts.chain, apis.url)
     context.lifecycle.add('registrar', registrar.close)

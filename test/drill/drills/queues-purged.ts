@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Drill } from '../drill.ts'
+import { QUEUE_ALONE } from '../parts.ts'
 import { purgeAll } from '../queues.ts'
 import { appear } from '../registrar.ts'
 import { openScene } from '../scene.ts'
@@ -14,7 +15,7 @@ export const queuesPurged: Drill = {
   title: 'every queue purged with 5,000 pending',
   run: async (context) => {
     const { ledger, scaled, say } = context
-    const { parts, registrar } = await openScene(context)
+    const { parts, registrar } = await openScene(context, { settings: QUEUE_ALONE })
     const { chain } = parts
     const entries = ledger.make(scaled(PENDING, 50), { absent: 0 })
     // On the chain only after the purge, so that all of them are pending then.

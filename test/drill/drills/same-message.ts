@@ -3,7 +3,7 @@ import { createStore } from '../../../src/store/store.ts'
 import { withChannel } from '../../support/channel.ts'
 import type { Drill } from '../drill.ts'
 import { startFleet } from '../fleet.ts'
-import { startParts } from '../parts.ts'
+import { QUEUE_ALONE, startParts } from '../parts.ts'
 import { demand } from '../poll.ts'
 import { NAMES } from '../queues.ts'
 import { appear } from '../registrar.ts'
@@ -20,7 +20,7 @@ export const sameMessage: Drill = {
   title: 'the same message 50× to 4 workers, 1,000 transactions',
   run: async (context) => {
     const { ledger, scaled, say } = context
-    const parts = await startParts(context)
+    const parts = await startParts(context, { settings: QUEUE_ALONE })
     const start = () => startFleet(context, 'worker', parts.environment, { size: WORKERS })
     // The first workers bring the queues; they leave so that all copies are there before anyone takes one.
     const declaring = await start()

@@ -1,4 +1,5 @@
 import type { Drill } from '../drill.ts'
+import { QUEUE_ALONE } from '../parts.ts'
 import { demand, pollUntil } from '../poll.ts'
 import { NAMES, readDepths } from '../queues.ts'
 import { appear } from '../registrar.ts'
@@ -18,7 +19,12 @@ export const waitTier: Drill = {
   run: async (context) => {
     const { n, ledger, quick, say } = context
     const tierMs = quick ? QUICK_TIER_MS : TIER_MS
-    const settings = { RETRY_DELAYS_MS: String(tierMs), RETRY_LIMIT: '20', SWEEP_GRACE_MS: '120000' }
+    const settings = {
+      RETRY_DELAYS_MS: String(tierMs),
+      RETRY_LIMIT: '20',
+      SWEEP_GRACE_MS: '120000',
+      ...QUEUE_ALONE,
+    }
     const { parts, registrar } = await openScene(context, { settings })
     const looks = new Map<string, number[]>()
     parts.node.onLook = (txHash) => {

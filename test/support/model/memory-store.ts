@@ -2,7 +2,12 @@ import { v7 as uuidv7 } from 'uuid'
 import { outcomeEvent } from '../../../src/domain/event.ts'
 import type { Notes } from '../../../src/domain/finality.ts'
 import type { Registration } from '../../../src/domain/registration.ts'
-import { isOpen, type Transaction, type TransactionStatus } from '../../../src/domain/transaction.ts'
+import {
+  isOpen,
+  recordedTransaction,
+  type Transaction,
+  type TransactionStatus,
+} from '../../../src/domain/transaction.ts'
 import type { ModelStore, StorePorts } from './model-store.ts'
 
 /** The staged business writes of one settle. */
@@ -108,33 +113,15 @@ export function createMemoryStore(): MemoryStore {
         const outcome = contentOf(known) === contentOf(registration) ? 'known' : 'conflict'
         return { outcome, transaction: known }
       }
-      const row: Row = {
-        ...registration,
-        id: uuidv7(),
-        status: 'pending',
-        retryCount: 0,
-        handlerAttempts: 0,
-        consecutiveErrors: 0,
-        nextCheckAt: at,
-        seen: null,
-        evidence: [],
-        lastCheckedAt: null,
-        parkedAt: null,
-        stalledAt: null,
-        lastError: null,
-        failure: null,
-        inclusion: null,
-        receipt: null,
-        createdAt: at,
-        settledAt: null,
-      }
+      const row: Row = recordedTransaction(registration, { id: uuidv7(), createdAt: at, nextCheckAt: at })
       rows.set(row.txHash, row)
       return { outcome: 'recorded', transaction: row }
     },
-    load: async (id) => {
+    loadOpen: async (id) => {
       const at = now()
       const transaction = byId(id)
-      return transaction ? { transaction, now: at } : null
+      if (!transaction) return null
+      return isOpen(transaction.status) ? { transaction, now: at } : 'settled'
     },
     settle: async (id, { status, receipt, failure }, businessWrite) => {
       const at = now()
