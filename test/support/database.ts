@@ -5,6 +5,7 @@ import { databaseUrl } from './global-setup.ts'
 
 /** A migrated database of its own for a test file. */
 export interface TestDatabase {
+  readonly name: string
   readonly url: string
   readonly db: Knex
   drop(): Promise<void>
@@ -22,6 +23,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const url = databaseUrl(serverUrl, name)
   const db = openDatabase({ url, poolMax: 5, applicationName: 'test' })
   return {
+    name,
     url,
     db,
     drop: async () => {

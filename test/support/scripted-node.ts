@@ -29,6 +29,10 @@ export interface ScriptedNode {
   /** The sender's confirmed nonce from this block on; 0 before. */
   setNonce(sender: string, nonce: number): void
   mine(blocks?: number): void
+  /** The number of its newest block. */
+  head(): number
+  /** How often a method was called. */
+  asked(method: string): number
   /** How old the newest block seems. */
   headAgeMs: number
   fault: Fault
@@ -50,6 +54,7 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
   const pool = new Map<string, { from: string; nonce: string }>()
   const nonces = new Map<string, { nonce: number; since: number }>()
   const asked = new Map<string, number[]>()
+  const methods = new Map<string, number>()
   const hanging = new Set<ServerResponse>()
 
   const node: ScriptedNode = {
@@ -77,6 +82,8 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     mine: (blocks = 1) => {
       head += blocks
     },
+    head: () => head,
+    asked: (method) => methods.get(method) ?? 0,
     looks: (txHash) => asked.get(txHash) ?? [],
     stop: async () => {
       server.closeAllConnections()
@@ -92,6 +99,12 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
         return hex(node.chainId)
       case 'klay_getHeaderByNumber':
         return headerAt(first === 'latest' ? head : Number(first))
+      case 'klay_getBlockByNumber': {
+        const header = headerAt(Number(first))
+        return header && { ...header, transactions: receiptsAt(hex(Number(first))).map(([txHash]) => txHash) }
+      }
+      case 'klay_getBlockReceipts':
+        return receiptsAt(hex(Number(first))).map(([, receipt]) => receipt)
       case 'klay_getTransactionReceipt':
         return receipts.get(first) ?? null
       case 'klay_getTransactionByHash': {
@@ -104,6 +117,10 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
       default:
         throw new Error(`the scripted node does not know ${method}`)
     }
+  }
+
+  function receiptsAt(blockNumber: string): [string, { blockNumber: string }][] {
+    return [...receipts].filter(([, receipt]) => receipt.blockNumber === blockNumber)
   }
 
   function nonceAt(sender: string, blockNumber: number): number {
@@ -120,6 +137,7 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
   function respond(payload: Call | Call[], response: ServerResponse): void {
     const calls = [payload].flat()
     for (const { method, params } of calls) {
+      methods.set(method, (methods.get(method) ?? 0) + 1)
       if (method !== 'klay_getTransactionReceipt') continue
       const txHash = String(params[0])
       asked.set(txHash, [...(asked.get(txHash) ?? []), Date.now()])
