@@ -39,6 +39,7 @@ export interface Consumer {
 
 /** A pause before a message is requeued: without it a requeue is a busy loop. */
 const REQUEUE_PAUSE_MS = 1_000
+const CLOSE_TIMEOUT_MS = 2_000
 const HEALTH_CHECK_MS = { first: 250, longest: 5_000 }
 /** Counts how often the handling of a message failed while everything else worked. */
 const FAILURES_HEADER = 'x-confirmd-failures'
@@ -195,6 +196,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       await stopConsuming()
       await Promise.all(inHand)
       acks?.flush()
+      // Only what was sent on a channel before its close is sure to arrive: the connection's own close may overtake.
+      const closed = channel?.close().catch(() => undefined)
+      await Promise.race([closed, sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
     },
   }
 }

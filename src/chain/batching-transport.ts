@@ -39,7 +39,7 @@ export function batchTransport(
 
   async function run(calls: readonly JsonRpcRequest[]): Promise<PromiseSettledResult<unknown>[]> {
     const [first, ...more] = calls
-    if (first && more.length === 0) return [fulfilled(await transport.send(first))]
+    if (first && more.length === 0) return [fulfilled(await askAlone(first))]
     // The ids are ours: within a batch they must differ, whoever made the calls.
     const numbered = calls.map((call) => ({ ...call, id: ++lastId }))
     let answers: ReadonlyMap<unknown, unknown>
@@ -69,6 +69,13 @@ export function batchTransport(
     const error = errorAnswerOf(answer)
     if (error) return rejected(toRpcError(error, { node: transport.node, method }))
     return fulfilled({ ...(answer as object), id })
+  }
+
+  async function askAlone(call: JsonRpcRequest): Promise<unknown> {
+    const answer = await transport.send(call)
+    if (!Array.isArray(answer)) return answer
+    const { method } = call
+    throw new RpcError('malformed', { node: transport.node, method }, 'the answer to one call is an array')
   }
 
   /** The answers by id; none if the whole batch was refused. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorld, type RunningConfirmd, register, type World } from '../support/confirmd.ts'
+import { createWorld, type RunningConfirmd, register, untilStatus, type World } from '../support/confirmd.ts'
 import { randomHash } from '../support/scripted-node.ts'
 
 let world: World
@@ -302,5 +302,66 @@ describe('around the API', () => {
     ]) {
       expect(text).toContain(`# HELP confirmd_${name} `)
     }
+  })
+})
+
+describe('POST /v1/transactions/batch', () => {
+  async function batch(transactions: unknown[]) {
+    const { status, body } = await send('/v1/transactions/batch', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ transactions }),
+    })
+    const results = (body['results'] ?? []) as {
+      status: number
+      transaction?: { id: string; txHash: string }
+      problem?: { detail: string; errors?: { field: string; message: string }[] }
+    }[]
+    return { status, body, results }
+  }
+
+  it('answers each as it would have been answered alone, in their order', async () => {
+    const known = randomHash()
+    const twice = randomHash()
+    const first = await register(api.url, { txHash: known, payload: { a: 1 } })
+    const { status, results } = await batch([
+      { txHash: randomHash() },
+      { txHash: known, payload: { a: 1 } },
+      { txHash: known, payload: { a: 2 } },
+      { txHash: 'no hash' },
+      { txHash: randomHash(), chain: 'other' },
+      { txHash: twice },
+      { txHash: twice },
+      null,
+      { txHash: randomHash(), payload: 'a\u0000b' },
+    ])
+    expect(status).toBe(200)
+    expect(results.map((each) => each.status)).toEqual([202, 200, 409, 400, 400, 202, 200, 400, 400])
+    expect(results[1]?.transaction?.id).toBe(first.body.id)
+    expect(results[5]?.transaction?.id).toBe(results[6]?.transaction?.id)
+    expect(results[3]?.problem?.errors).toMatchObject([{ field: 'txHash' }])
+    expect(results[4]?.problem?.detail).toContain("this confirmd watches 'kaia'")
+  })
+
+  it('records 1,000 and says no to 1,001 and to none', async () => {
+    const hashes = Array.from({ length: 1_000 }, randomHash)
+    const { results } = await batch(hashes.map((txHash) => ({ txHash })))
+    expect(results.map(({ transaction }) => transaction?.txHash)).toEqual(hashes)
+    const [row] = await world.db('transaction_history').whereIn('tx_hash', hashes).count()
+    expect(row?.['count']).toBe('1000')
+    for (const refused of [[], [...hashes, randomHash()].map((txHash) => ({ txHash }))]) {
+      const { status, body } = await batch(refused)
+      expect(status).toBe(400)
+      expect(body['errors']).toMatchObject([{ field: 'transactions' }])
+    }
+  })
+
+  it('publishes a check for each that is new', async () => {
+    const worker = await world.start('worker')
+    const hashes = [randomHash(), randomHash(), randomHash()]
+    for (const txHash of hashes) world.node.include(txHash)
+    await batch(hashes.map((txHash) => ({ txHash })))
+    for (const txHash of hashes) await untilStatus(world.db, txHash, 'confirmed')
+    await worker.stop()
   })
 })
