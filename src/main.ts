@@ -6,8 +6,10 @@ import { createApiKey } from './http/api-key.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLog } from './observe/log.ts'
 import { createRedact } from './observe/redact.ts'
+import { prune, readAge } from './prune.ts'
 import { describeDatabase, openDatabase } from './store/database.ts'
 import { migrate } from './store/migrations.ts'
+import { countPrunable } from './store/prune.ts'
 import { packageVersion } from './version.ts'
 
 const EXIT_FAILED = 1
@@ -103,6 +105,47 @@ async function runMigrate(): Promise<void> {
   }
 }
 
+async function runPrune({ olderThan, dryRun }: { olderThan: string; dryRun?: boolean }): Promise<void> {
+  const config = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
+  if (config.databaseUrl === null) exit(EXIT_CONFIG, 'prune needs DATABASE_URL')
+  let ageMs = 0
+  try {
+    ageMs = readAge(olderThan)
+  } catch (error) {
+    exit(EXIT_CONFIG, `--older-than: ${(error as Error).message}`)
+  }
+  const before = new Date(Date.now() - ageMs)
+  const db = openDatabase({ url: config.databaseUrl, poolMax: 1, applicationName: 'confirmd prune' })
+  const stopping = new AbortController()
+  process.once('SIGINT', () => stopping.abort())
+  process.once('SIGTERM', () => stopping.abort())
+  try {
+    const where = describeDatabase(config.databaseUrl)
+    if (dryRun) {
+      const count = await countPrunable(db, before)
+      print(`${where}: ${count} transactions were settled before ${before.toISOString()}`)
+      return
+    }
+    const isTerminal = process.stderr.isTTY
+    const done = await prune(
+      db,
+      before,
+      ({ transactions, total }) => {
+        if (isTerminal) process.stderr.write(`\r${transactions} of ${total} transactions pruned`)
+      },
+      stopping.signal,
+    )
+    if (isTerminal) process.stderr.write('\n')
+    print(`${where}: pruned ${done.transactions} transactions and ${done.events} events`)
+  } catch (error) {
+    const redact = createRedact(urlsOf(config))
+    print(redact(`pruning failed: ${(error as Error).message}`), process.stderr)
+    process.exitCode = EXIT_FAILED
+  } finally {
+    await db.destroy()
+  }
+}
+
 function runKeyCreate({ name }: { name?: string }): void {
   try {
     const { key, entry } = createApiKey(name)
@@ -154,6 +197,14 @@ program
   .description('checks transactions; run as many as needed')
   .action(() => runRole('worker'))
 program.command('migrate').description('brings the database schema up to date').action(runMigrate)
+program
+  .command('prune')
+  .description(
+    'deletes transactions that were settled long ago; a pruned hash is unknown, so registering it again runs its business write again',
+  )
+  .requiredOption('--older-than <age>', 'settled before so long: 90d, 12h, 30m')
+  .option('--dry-run', 'only says how many there are')
+  .action(runPrune)
 program
   .command('key')
   .description('keys of the API')

@@ -115,7 +115,7 @@ export function createBlockSource({ nodes, heads, finalityDepthBlocks }: BlockSo
         const count = Math.min(limit, lastFinal() - from + 1)
         const numbers = Array.from({ length: count }, (_, index) => from + index)
         const blocks = await Promise.all(
-          numbers.map((number) => (found?.number === number ? found : node.readBlock(number))),
+          numbers.map(async (number) => (found?.number === number ? found : node.readBlock(number))),
         )
         const missing = blocks.indexOf(null)
         const ready = (missing === -1 ? blocks : blocks.slice(0, missing)) as Block[]

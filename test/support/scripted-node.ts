@@ -16,6 +16,9 @@ export type Answer =
   | { readonly kind: 'hang' }
   | { readonly kind: 'disconnect' }
 
+/** What a request meets, not a call. */
+type WholeAnswer = Exclude<Answer, { readonly kind: 'result' | 'error' }>
+
 /** A JSON-RPC node that answers from a script, for faults that no real node makes on demand. */
 export interface ScriptedNode {
   readonly url: string
@@ -145,7 +148,9 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     const rightAnswer = (call: Call): Answer => ({ kind: 'result', result: resultOf(call) })
     const answers = calls.map((call) => node.fault(call.method, call.params) ?? rightAnswer(call))
     // What a request meets as a whole, all calls of its batch meet.
-    const whole = answers.find(({ kind }) => kind !== 'result' && kind !== 'error')
+    const whole = answers.find(
+      (answer): answer is WholeAnswer => answer.kind !== 'result' && answer.kind !== 'error',
+    )
     if (whole) respondAsWhole(whole, () => send(calls.map(rightAnswer)), response)
     else send(answers)
 
@@ -162,7 +167,7 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     return { ...frame, error }
   }
 
-  function respondAsWhole(answer: Answer, sendRight: () => void, response: ServerResponse): void {
+  function respondAsWhole(answer: WholeAnswer, sendRight: () => void, response: ServerResponse): void {
     switch (answer.kind) {
       case 'status':
         response.writeHead(answer.status, answer.headers).end('no')
@@ -176,7 +181,7 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
       case 'hang':
         hanging.add(response)
         return
-      default:
+      case 'disconnect':
         response.destroy()
     }
   }
