@@ -16,8 +16,8 @@ export interface ProxiedConnection {
   hasSent(text: string): boolean
   /** Whether the broker has agreed to confirm what is published. */
   isConfirming(): boolean
-  /** Frames that were passed on to the process. */
-  framesReceived(): number
+  /** Whether the process has the broker's confirm of everything that it published and that was passed on. */
+  isAllConfirmed(): boolean
   /** Closes the channel that consumes, as the broker does on an error. */
   closeConsumingChannel(): boolean
 }
@@ -35,9 +35,10 @@ export interface AmqpProxy {
 const PROTOCOL_HEADER_BYTES = 8
 const FRAME_OVERHEAD_BYTES = 8
 const METHOD_FRAME = 1
-const HEARTBEAT_FRAME = 8
 const FRAME_END = 0xce
 const BASIC_CONSUME = 60 * 65_536 + 20
+const BASIC_PUBLISH = 60 * 65_536 + 40
+const BASIC_ACK = 60 * 65_536 + 80
 const CONFIRM_SELECT_OK = 85 * 65_536 + 11
 const CHANNEL_CLOSE = 20 * 65_536 + 40
 const RECENT_CHARS = 200_000
@@ -88,7 +89,8 @@ function join(process: Socket, broker: Socket): ProxiedConnection {
   let purpose: Purpose | null = null
   let consumingChannel: number | null = null
   let sent = ''
-  let received = 0
+  let published = 0n
+  const unconfirmed = new Set<bigint>()
   let confirming = false
   const toBroker = createPassage(broker)
   const toProcess = createPassage(process)
@@ -101,6 +103,7 @@ function join(process: Socket, broker: Socket): ProxiedConnection {
       if (methodOf(frame) === BASIC_CONSUME) consumingChannel = frame.readUInt16BE(1)
       toBroker.pass(frame, () => {
         sent = (sent + text).slice(-RECENT_CHARS)
+        if (methodOf(frame) === BASIC_PUBLISH) unconfirmed.add(++published)
       })
     }
   })
@@ -108,11 +111,15 @@ function join(process: Socket, broker: Socket): ProxiedConnection {
   broker.on('data', (chunk) => {
     for (const frame of fromBroker(chunk)) {
       toProcess.pass(frame, () => {
-        if (frame[0] !== HEARTBEAT_FRAME) received += 1
+        if (methodOf(frame) === BASIC_ACK) confirm(frame.readBigUInt64BE(11), frame.readUInt8(19) === 1)
         if (methodOf(frame) === CONFIRM_SELECT_OK) confirming = true
       })
     }
   })
+
+  function confirm(tag: bigint, upTo: boolean): void {
+    for (const each of [...unconfirmed]) if (each === tag || (upTo && each < tag)) unconfirmed.delete(each)
+  }
 
   return {
     get purpose() {
@@ -123,7 +130,7 @@ function join(process: Socket, broker: Socket): ProxiedConnection {
     delayToProcess: toProcess.delay,
     hasSent: (text) => sent.includes(text),
     isConfirming: () => confirming,
-    framesReceived: () => received,
+    isAllConfirmed: () => unconfirmed.size === 0,
     closeConsumingChannel: () => {
       if (consumingChannel === null) return false
       toProcess.pass(channelClose(consumingChannel), () => undefined)

@@ -150,9 +150,8 @@ describe('the command line', () => {
   it('migrate brings an empty database up to date, once', async () => {
     const database = await createTestDatabase()
     try {
-      await database.db.raw(
-        'DROP TABLE transaction_history, outbox, confirmd_migrations, confirmd_migrations_lock',
-      )
+      await database.db.raw('DROP SCHEMA public CASCADE')
+      await database.db.raw('CREATE SCHEMA public')
       const early = await confirmd('api', { DATABASE_URL: database.url })
       expect(early).toMatchObject({
         code: 1,

@@ -39,8 +39,9 @@ describeWithBroker('a lost message', () => {
     const worker = await world.start('worker')
     await untilStatus(world.db, txHash, 'confirmed')
     expect(await countOrders(world.db, txHash)).toBe(1)
-    expect(await (await fetch(`${worker.url}/metrics`)).text()).toContain(
-      'confirmd_sweep_republished_total 1',
+    // Once, or more often on a machine so slow that the grace was over again.
+    expect(await (await fetch(`${worker.url}/metrics`)).text()).toMatch(
+      /^confirmd_sweep_republished_total [1-9]/m,
     )
   })
 

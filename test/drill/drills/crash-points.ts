@@ -95,17 +95,10 @@ const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
 
   'after the confirm of a wait, before the ack': async (stage, entries) => {
     const { worker, publishing, consuming } = await startWorker(stage)
-    const confirmed = new Map<Entry, number>()
     consuming.delayToBroker(NEVER)
     await registerOnly(stage, entries)
-    await demand('the waits are confirmed', () => {
-      for (const entry of entries) {
-        if (!confirmed.has(entry) && publishing.hasSent(entry.txHash)) {
-          confirmed.set(entry, publishing.framesReceived())
-        }
-      }
-      return entries.every((entry) => publishing.framesReceived() > (confirmed.get(entry) ?? NEVER))
-    })
+    await demand('the waits are sent', () => entries.every(({ txHash }) => publishing.hasSent(txHash)))
+    await demand('the waits are confirmed', publishing.isAllConfirmed)
     return worker
   },
 

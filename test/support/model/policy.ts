@@ -1,5 +1,5 @@
 /** The unit of all times of the histories: long enough that what a real database needs does not count. */
-export const UNIT_MS = 5_000
+export const UNIT_MS = 60_000
 
 /** The policy that histories run under: as in production, with low limits so that they are reached. */
 export const MODEL_POLICY = {
