@@ -70,7 +70,7 @@ export function renderResult({ name, method, rounds, rows, aims, machine, commit
     '',
     ...aims.map(({ text, reached }) => `- ${reached ? 'reached' : '**not reached**'}: ${text}`),
     ...(aims.length > 0 ? [''] : []),
-    `${rounds} rounds; commit ${commit}, ${date.slice(0, 10)}; ${machine}.`,
+    `${rounds} round${rounds === 1 ? '' : 's'}; commit ${commit}, ${date.slice(0, 10)}; ${machine}.`,
     '',
   ].join('\n')
 }

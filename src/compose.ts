@@ -50,6 +50,8 @@ export interface RunContext {
 }
 
 const TABLE_QUEUE_POLL_INTERVAL_MS = 200
+/** Each may hold 4 MiB of registrations. */
+const MAX_BATCHES_IN_FLIGHT = 32
 const LEAD_AGAIN_MS = 1_000
 const TABLE_QUEUE_LEASE_MS = 10_000
 
@@ -196,6 +198,10 @@ async function serve(
     await guarded.register(async (api) => {
       await addShedding(api, { ...config, onShed: () => metrics.refused('overloaded') })
       addTransactionRoutes(typed(api), transactions)
+    })
+    await guarded.register(async (api) => {
+      const maxRequestsInFlight = Math.min(config.maxRequestsInFlight, MAX_BATCHES_IN_FLIGHT)
+      await addShedding(api, { ...config, maxRequestsInFlight, onShed: () => metrics.refused('overloaded') })
       addBatchRoute(typed(api), transactions)
     })
   })

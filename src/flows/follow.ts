@@ -145,8 +145,8 @@ async function settleAll(
   survived: number,
 ): Promise<number> {
   const { chain, store } = dependencies
-  const hashes = found.flatMap(({ txHashes }) => txHashes)
-  const matched = hashes.length > 0 ? await store.findOpen(chain, hashes) : []
+  const ofEach = await Promise.all(found.map(({ txHashes }) => store.findOpen(chain, txHashes)))
+  const matched = ofEach.flat()
   if (matched.length === 0) return 0
   const deaths = (await store.beginBlocks(chain)) - survived
   const taken = deaths < DEATHS_TO_LEAVE ? matched : await leaveWrites(dependencies, matched, deaths)

@@ -60,6 +60,7 @@ export async function oldestOpen(db: Knex, chain: string): Promise<Date | null> 
 
 /** The transactions among these that have no verdict. What is parked waits for a recheck. */
 export async function findOpen(db: Knex, chain: string, txHashes: readonly string[]): Promise<Transaction[]> {
+  if (txHashes.length === 0) return []
   const rows = await prepared<TransactionRow>(
     db,
     'confirmd-find-1',

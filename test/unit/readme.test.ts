@@ -7,7 +7,7 @@ import { TRANSACTION_STATUSES } from '../../src/domain/transaction.ts'
 const readme = readFileSync('README.md', 'utf8')
 const packageJson = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
 const VARIABLES = SETTING_LIST.map(({ variable }) => variable)
-const COMMANDS = ['start', 'api', 'worker', 'migrate', 'key']
+const COMMANDS = ['start', 'api', 'worker', 'migrate', 'prune', 'key']
 
 function tableAfter(heading: string): string[] {
   const section = readme.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
@@ -31,14 +31,16 @@ it("the README's state table has every state", () => {
 })
 
 it('every npm script that the README names exists', () => {
-  const named = [...readme.matchAll(/npm (?:run )?(demo|start|test|lint|types|build|drill|[a-z]+:[a-z]+)\b/g)]
+  const named = [
+    ...readme.matchAll(/npm (?:run )?(demo|start|test|lint|types|build|drill|bench|[a-z]+:[a-z]+)\b/g),
+  ]
   expect(named.length).toBeGreaterThan(5)
   for (const [, script] of named) expect(packageJson.scripts).toHaveProperty(script ?? '')
 })
 
 it('every command that the README runs exists', () => {
   const named = [...readme.matchAll(/node dist\/main\.js (\w+)/g)].map(([, role]) => role)
-  expect(named).toEqual(['migrate', 'api', 'worker', 'key'])
+  expect(named).toEqual(['migrate', 'api', 'worker', 'prune', 'prune', 'key'])
   for (const role of named) expect(COMMANDS).toContain(role)
 })
 
