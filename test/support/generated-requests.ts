@@ -4,7 +4,7 @@ import { jsonText, mutated, objectText } from './generated-json.ts'
 /** A request as it goes over the wire. */
 export interface GeneratedRequest {
   readonly bytes: Buffer
-  /** False: a server may wait for the rest of it. */
+  /** False: a server may wait for the rest of it, or take its end for the begin of another one. */
   readonly isComplete: boolean
   /** The body of a well-formed registration request; null for all others. */
   readonly registration: Buffer | null
