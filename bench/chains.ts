@@ -74,6 +74,9 @@ export async function startRealChain(lifecycle: Lifecycle): Promise<BenchChain> 
     }
   }
   void watch().catch(() => undefined)
+  // Given by us and sent one after the other: requests that the node takes side by side would mix them up.
+  let sending: Promise<unknown> = Promise.resolve()
+  let nonce = Number(await call('eth_getTransactionCount', [SENDER, 'latest']))
 
   return {
     url: chain.url,
@@ -82,9 +85,13 @@ export async function startRealChain(lifecycle: Lifecycle): Promise<BenchChain> 
         jsonrpc: '2.0',
         id,
         method: 'eth_sendTransaction',
-        params: [{ from: SENDER, to: RECIPIENT, value: '0x1', gas: '0x5208' }],
+        params: [
+          { from: SENDER, to: RECIPIENT, value: '0x1', gas: '0x5208', nonce: `0x${(nonce++).toString(16)}` },
+        ],
       }))
-      const answers = JSON.parse(await post(chain.url, calls)) as { result?: string; error?: unknown }[]
+      const sent = sending.then(() => post(chain.url, calls))
+      sending = sent.catch(() => undefined)
+      const answers = JSON.parse(await sent) as { result?: string; error?: unknown }[]
       return answers.map(({ result, error }) => {
         if (!result) throw new Error(`the chain did not take a transaction: ${JSON.stringify(error)}`)
         return result

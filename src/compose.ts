@@ -51,7 +51,7 @@ export interface RunContext {
 
 const TABLE_QUEUE_POLL_INTERVAL_MS = 200
 /** Each may hold 4 MiB of registrations. */
-const MAX_BATCHES_IN_FLIGHT = 32
+const MAX_BATCHES_IN_FLIGHT = 64
 const LEAD_AGAIN_MS = 1_000
 const TABLE_QUEUE_LEASE_MS = 10_000
 

@@ -67,7 +67,7 @@ async function drive(
   const startedAt = Date.now()
   const registered = await sendLoad(createPoster(lifecycle), chain, target.apiUrl, {
     ...{ count, size, perSecond },
-    concurrency: 64,
+    concurrency: 32,
     kind: 'plain',
   })
   await watch.until(count, TIMEOUT_MS)
@@ -77,7 +77,10 @@ async function drive(
     .map(([txHash, registeredAtMs]) => {
       const readableAtMs = Math.max(registeredAtMs, chain.readableAtMs(txHash) ?? registeredAtMs)
       // Committed before the answer to the registration was read: no time at all.
-      return Math.max(0, (settled.get(txHash) ?? Number.NaN) - readableAtMs)
+      const settledAtMs = settled.get(txHash)
+      if (!settledAtMs)
+        throw new Error(`${txHash} was not settled: ${target.apiUrl}/v1/transactions?txHash=${txHash}`)
+      return Math.max(0, settledAtMs - readableAtMs)
     })
     .toSorted((a, b) => a - b)
   return {

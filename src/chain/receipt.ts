@@ -23,8 +23,13 @@ export function toReceipt(answer: Readonly<Record<string, unknown>>, txHash: str
     transactionIndex: readNumber(answer['transactionIndex'], 'transactionIndex'),
     gasUsed: readQuantity(answer['gasUsed'], 'gasUsed').toString(),
     effectiveGasPriceWei: gasPriceOf(answer),
-    raw: answer as Json,
+    raw: withoutBloom(answer),
   }
+}
+
+/** The bloom filter of the logs is half of most receipts, and says nothing that the logs beside it don't say. */
+function withoutBloom({ logsBloom: _, ...rest }: Readonly<Record<string, unknown>>): Json {
+  return rest as Json
 }
 
 /** Only 1 is success and only 0 is failure; anything else says nothing. */

@@ -2,7 +2,7 @@ import type { Json } from './json.ts'
 import { txErrorName } from './kaia-tx-error.ts'
 import type { Failure, Inclusion } from './transaction.ts'
 
-/** A receipt as a node gave it, normalised. `raw` is stored and given to business writes. */
+/** A receipt, normalised. `raw` is as the node gave it, without `logsBloom`; stored and given to business writes. */
 export interface Receipt extends Inclusion {
   readonly txHash: string
   readonly succeeded: boolean

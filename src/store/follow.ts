@@ -51,8 +51,10 @@ export async function oldestOpen(db: Knex, chain: string): Promise<Date | null> 
   const rows = await prepared<{ oldest: Date | null }>(
     db,
     'confirmd-oldest-1',
-    `SELECT min(created_at) AS oldest FROM transaction_history
-      WHERE chain = :chain AND status IN ('pending', 'stalled')`,
+    // Each of the two from a partial index.
+    `SELECT least(
+       (SELECT min(created_at) FROM transaction_history WHERE chain = :chain AND status = 'pending'),
+       (SELECT min(created_at) FROM transaction_history WHERE chain = :chain AND status = 'stalled')) AS oldest`,
     { chain },
   )
   return rows[0]?.oldest ?? null

@@ -1,5 +1,4 @@
 import type { Knex } from 'knex'
-import { v7 as uuidv7 } from 'uuid'
 import type { OutcomeEvent } from '../domain/event.ts'
 import { prepared } from './statement.ts'
 
@@ -7,15 +6,15 @@ import { prepared } from './statement.ts'
 export async function insertEvents(trx: Knex.Transaction, events: readonly OutcomeEvent[]): Promise<void> {
   if (events.length === 0) return
   const rows = events.map(({ transactionId, status, kind, data }) => {
-    return { id: uuidv7(), transaction_id: transactionId, status, kind, data }
+    return { transaction_id: transactionId, status, kind, data }
   })
   await prepared(
     trx,
     'confirmd-insert-events-1',
     `INSERT INTO outbox (id, transaction_id, status, kind, data)
-     SELECT id, transaction_id, status, kind, data
+     SELECT gen_random_uuid(), transaction_id, status, kind, data
        FROM json_to_recordset(CAST(:rows AS json))
-         AS given (id uuid, transaction_id uuid, status text, kind text, data jsonb)`,
+         AS given (transaction_id uuid, status text, kind text, data jsonb)`,
     { rows: JSON.stringify(rows) },
   )
 }

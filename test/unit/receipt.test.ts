@@ -28,6 +28,11 @@ describe('a receipt', () => {
     })
   })
 
+  it('is kept as the node gave it, but for the bloom filter', () => {
+    const full = { ...answer, logs: [{ data: '0x' }], logsBloom: `0x${'0'.repeat(512)}`, feePayer: '0x1' }
+    expect(toReceipt(full, TX_HASH).raw).toEqual({ ...answer, logs: [{ data: '0x' }], feePayer: '0x1' })
+  })
+
   it('keeps amounts beyond 2^53 exact', () => {
     const big = toReceipt(
       { ...answer, gasUsed: '0x20000000000001', effectiveGasPrice: `0x${'f'.repeat(32)}` },
