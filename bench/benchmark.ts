@@ -1,4 +1,5 @@
 import type { Lifecycle } from '../src/lifecycle.ts'
+import type { Parts } from './parts.ts'
 
 /** Figures of one run by their names; the units are in the names. */
 export type Figures = Readonly<Record<string, number>>
@@ -15,7 +16,8 @@ export interface BenchmarkContext {
   readonly smoke: boolean
   /** Lives as long as the benchmark. */
   readonly lifecycle: Lifecycle
-  say(line: string): void
+  /** Shared by all benchmarks of a run. */
+  readonly parts: Parts
 }
 
 export interface Benchmark {

@@ -7,6 +7,7 @@ import { latency } from './benchmarks/latency.ts'
 import { memory } from './benchmarks/memory.ts'
 import { throughput } from './benchmarks/throughput.ts'
 import { workers } from './benchmarks/workers.ts'
+import { type Parts, startParts } from './parts.ts'
 import { describeRun, type Result, record, renderResult } from './results.ts'
 
 /** `npm run bench -- <name …|all> [--rounds 3] [--smoke]` */
@@ -29,6 +30,7 @@ if (chosen.length === 0 || !Number.isSafeInteger(rounds) || rounds < 1) {
 }
 
 let lifecycles: Lifecycle[] = []
+let parts: Promise<Parts> | null = null
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void releaseAll().then(() => process.exit(130)))
 }
@@ -49,8 +51,9 @@ process.exit()
 
 async function runBenchmark({ name, method, aims, variants }: Benchmark): Promise<Result> {
   say(`${name}: ${rounds} round(s)${options.smoke ? ', small: the figures mean nothing' : ''}`)
+  parts ??= startParts(openLifecycle())
   const lifecycle = openLifecycle()
-  const compared = await variants({ smoke: options.smoke, lifecycle, say })
+  const compared = await variants({ smoke: options.smoke, lifecycle, parts: await parts })
   const figures = new Map<string, Figures[]>(compared.map((variant) => [variant.name, []]))
   for (let round = 0; round < rounds; round++) {
     // There and back again, so that none is always first.
@@ -59,6 +62,8 @@ async function runBenchmark({ name, method, aims, variants }: Benchmark): Promis
       const found = await variant.run(own)
       await own.releaseAll()
       lifecycles = lifecycles.filter((each) => each !== own)
+      const missing = Object.entries(found).find(([, value]) => !Number.isFinite(value))
+      if (missing) throw new Error(`${name}: ${variant.name} has no figure for ${missing[0]}`)
       figures.get(variant.name)?.push(found)
       const shown = Object.entries(found).map(([figure, value]) => `${figure} ${value.toPrecision(4)}`)
       say(`  round ${round + 1}, ${variant.name}: ${shown.join(', ')}`)

@@ -58,11 +58,12 @@ export async function databaseLimit(lifecycle: Lifecycle, parts: Parts, count: n
   )
   const settling = Date.now()
   await Promise.all(
-    recorded.map(({ transaction: { id, txHash } }) => {
+    recorded.map(({ transaction }) => {
+      const { txHash } = transaction
       const inclusion = { blockNumber: 1, blockHash: txHash, transactionIndex: 0, gasUsed: '21000' }
       const raw = { transactionHash: txHash, logsBloom: `0x${'0'.repeat(512)}` }
       const receipt = { ...inclusion, txHash, succeeded: true, txError: null, effectiveGasPriceWei: '1', raw }
-      return settle(id, { status: 'confirmed', receipt, failure: null }, null)
+      return settle(transaction, { status: 'confirmed', receipt, failure: null }, null)
     }),
   )
   const settled = Date.now()

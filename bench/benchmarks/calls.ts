@@ -4,7 +4,7 @@ import type { Benchmark, Figures, Variant } from '../benchmark.ts'
 import { createPoster, startRealChain } from '../chains.ts'
 import { startCountingProxy } from '../counting-proxy.ts'
 import { sendLoad } from '../load.ts'
-import { type Parts, startParts } from '../parts.ts'
+import type { Parts } from '../parts.ts'
 import { watchSettled } from '../settled.ts'
 import { startTarget, TARGET_TITLES, type TargetName } from '../target.ts'
 
@@ -30,8 +30,7 @@ export const calls: Benchmark = {
       },
     ]
   },
-  variants: async ({ smoke, lifecycle }) => {
-    const parts = await startParts(lifecycle)
+  variants: async ({ smoke, parts }) => {
     const sizes = smoke ? [10] : IN_A_BLOCK
     return (['confirmd', 'original-design', 'viem'] as const).flatMap((target) =>
       sizes

@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import type { Lifecycle } from '../../src/lifecycle.ts'
 import { createStore, type Store } from '../../src/store/store.ts'
 import type { Benchmark, Figures, Variant } from '../benchmark.ts'
-import { createDatabase, type Parts, startParts } from '../parts.ts'
+import { createDatabase, type Parts } from '../parts.ts'
 
 const STORED = [1_000, 100_000, 1_000_000]
 const PENDING = [100, 10_000, 100_000]
@@ -47,8 +47,7 @@ export const growth: Benchmark = {
       }
     })
   },
-  variants: async ({ smoke, lifecycle }) => {
-    const parts = await startParts(lifecycle)
+  variants: async ({ smoke, lifecycle, parts }) => {
     const sizes = smoke ? SIZES.slice(0, 1) : SIZES
     return sizes.map(({ stored, pending }): Variant => {
       let filled: Promise<{ db: Knex; ours: string[] }> | null = null

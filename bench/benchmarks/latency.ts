@@ -2,7 +2,7 @@ import type { Lifecycle } from '../../src/lifecycle.ts'
 import { type Benchmark, type Figures, percentile, type Variant } from '../benchmark.ts'
 import { createPoster, startRealChain, startReplayChain } from '../chains.ts'
 import { sendLoad } from '../load.ts'
-import { type Parts, startParts } from '../parts.ts'
+import type { Parts } from '../parts.ts'
 import { watchSettled } from '../settled.ts'
 import { startTarget, TARGET_TITLES, type TargetName } from '../target.ts'
 
@@ -36,8 +36,7 @@ export const latency: Benchmark = {
       { text: `p99 at most 250 ms at 500 tx/s (${Math.round(p99)})`, reached: p99 <= 250 },
     ]
   },
-  variants: async ({ smoke, lifecycle }) => {
-    const parts = await startParts(lifecycle)
+  variants: async ({ smoke, parts }) => {
     const rates = smoke ? RATES.filter(({ perSecond }) => perSecond === 50) : RATES
     return rates.map(
       ({ target, perSecond }): Variant => ({

@@ -5,7 +5,7 @@ import type { Benchmark, Figures } from '../benchmark.ts'
 import { createPoster, startReplayChain } from '../chains.ts'
 import { countSettled, startConfirmd } from '../confirmd.ts'
 import { sendLoad } from '../load.ts'
-import { type Parts, startParts } from '../parts.ts'
+import type { Parts } from '../parts.ts'
 import { watchSettled } from '../settled.ts'
 
 const PER_SECOND = 1_000
@@ -23,8 +23,7 @@ export const memory: Benchmark = {
     const most = median('worker', 'most MB')
     return [{ text: `worker at most 150 MB (${Math.round(most)})`, reached: most <= 150 }]
   },
-  variants: async ({ smoke, lifecycle }) => {
-    const parts = await startParts(lifecycle)
+  variants: async ({ smoke, parts }) => {
     const measure = createMeasure(parts, smoke ? 2 : SECONDS, smoke ? 500 : IDLE_MS)
     return ROLES.map((role) => ({ name: role, run: (each: Lifecycle) => measure(role, each) }))
   },

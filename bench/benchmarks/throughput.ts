@@ -2,7 +2,7 @@ import type { Lifecycle } from '../../src/lifecycle.ts'
 import type { Benchmark, Figures, Variant } from '../benchmark.ts'
 import { createPoster, startReplayChain } from '../chains.ts'
 import { sendLoad } from '../load.ts'
-import { type Parts, startParts } from '../parts.ts'
+import type { Parts } from '../parts.ts'
 import { brokerLimit, databaseLimit } from '../raw-limits.ts'
 import { watchSettled } from '../settled.ts'
 import { startTarget, TARGET_TITLES, type TargetName } from '../target.ts'
@@ -30,8 +30,7 @@ export const throughput: Benchmark = {
       { text: `at least 10× the original design (${times.toFixed(1)}×)`, reached: times >= 10 },
     ]
   },
-  variants: async ({ smoke, lifecycle }) => {
-    const parts = await startParts(lifecycle)
+  variants: async ({ smoke, parts }) => {
     const ours = smoke ? 200 : TRANSACTIONS
     const theirs = smoke ? 20 : PEER_TRANSACTIONS
     const run = (

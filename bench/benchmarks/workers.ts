@@ -3,7 +3,7 @@ import type { Benchmark, Figures, Variant } from '../benchmark.ts'
 import { createPoster, startReplayChain } from '../chains.ts'
 import { countSettled, startConfirmd } from '../confirmd.ts'
 import { sendLoad } from '../load.ts'
-import { type Parts, startParts } from '../parts.ts'
+import type { Parts } from '../parts.ts'
 import { watchSettled } from '../settled.ts'
 
 const TRANSACTIONS = 6_000
@@ -22,8 +22,7 @@ export const workers: Benchmark = {
     const times = median(titleOf(4), 'tx/s') / median(titleOf(1), 'tx/s')
     return [{ text: `4 workers at least 2× one (${times.toFixed(2)}×)`, reached: times >= 2 }]
   },
-  variants: async ({ smoke, lifecycle }) => {
-    const parts = await startParts(lifecycle)
+  variants: async ({ smoke, parts }) => {
     return COUNTS.map(
       (count): Variant => ({
         name: titleOf(count),

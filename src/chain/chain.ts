@@ -16,6 +16,8 @@ export interface ChainOptions {
   readonly maxInFlight: number
   /** Most calls in one request to a node. */
   readonly maxBatchCalls: number
+  /** An ordinary look takes a head that was read so long ago. */
+  readonly recentHeadMs: number
   readonly maxLagBlocks: number
   readonly maxHeadAgeMs: number
   /** Blocks that must follow what is final. */
@@ -44,7 +46,7 @@ export function openChain(options: ChainOptions): Chain {
     const transport = createRpcTransport({ url, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES })
     const guarded = guardTransport(transport, { maxInFlight, onCall })
     const batching = batchTransport(guarded, { maxCalls: options.maxBatchCalls, maxInFlight })
-    return createChainNode(batching, { chainId, onChainChecked })
+    return createChainNode(batching, { chainId, recentHeadMs: options.recentHeadMs, onChainChecked })
   })
   const heads = createHeadTracker({
     maxLagBlocks: options.maxLagBlocks,

@@ -30,6 +30,8 @@ export interface ChainNode {
   /** Rejects if the node is on another chain; asks it again from time to time. */
   checkChain(): Promise<void>
   readHead(): Promise<Header>
+  /** The head as it was read a moment ago, for one of many looks that are made together. */
+  readRecentHead(): Promise<Header>
   /** The header of the canonical block at a height; null if the node has no such block. */
   readHeader(blockNumber: number): Promise<Header | null>
   /** The canonical block at a height, with the hashes of its transactions; null if the node has no such block. */
@@ -45,6 +47,8 @@ export interface ChainNode {
 
 export interface ChainNodeOptions {
   readonly chainId: number
+  /** How old a recent head may be: it errs towards waiting, but must not hide that the node has fallen behind. */
+  readonly recentHeadMs: number
   /** Told when the node is found on another chain, and when it is back on ours. */
   readonly onChainChecked: (node: string, problem: string | null) => void
 }
@@ -58,6 +62,7 @@ export function createChainNode(transport: CallTransport, options: ChainNodeOpti
   const node = transport.node
   let checkedAtMs = Number.NEGATIVE_INFINITY
   let wrongChain: string | null = null
+  let lastHead: { head: Header; readAtMs: number } | null = null
 
   /** Asks, and reads the answer; whatever goes wrong in either becomes an RpcError. */
   async function call<A, T>(method: string, ask: () => Promise<A>, read: (answer: A) => T): Promise<T> {
@@ -91,18 +96,24 @@ export function createChainNode(transport: CallTransport, options: ChainNodeOpti
     wrongChain = problem
   })
 
-  const readHead = shared(() =>
-    call(
+  const readHead = shared(async () => {
+    const head = await call(
       HEADER,
       () => klay.getHeaderByNumber('latest'),
       (answer) => toHeader(answer ?? {}),
-    ),
-  )
+    )
+    lastHead = { head, readAtMs: Date.now() }
+    return head
+  })
 
   return {
     name: node,
     checkChain,
     readHead: () => readHead(''),
+    readRecentHead: async () => {
+      const isRecent = lastHead !== null && Date.now() - lastHead.readAtMs < options.recentHeadMs
+      return lastHead !== null && isRecent ? lastHead.head : readHead('')
+    },
     readHeader: shared((blockNumber: number) =>
       call(
         HEADER,

@@ -39,7 +39,7 @@ export async function observe(
   for (const node of nodes) {
     try {
       await node.checkChain()
-      const head = await node.readHead()
+      const head = await (query.thorough ? node.readHead() : node.readRecentHead())
       heads.saw(node.name, head)
       // Asked together, so that they are one request; of use only if there is no receipt.
       const knowing =

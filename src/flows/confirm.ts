@@ -208,7 +208,7 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
   ): Promise<void> {
     const businessWrite = businessWriteOf(transaction.kind, decision)
     const failedBefore = transaction.handlerAttempts > 0
-    const settled = await store.settle(transaction.id, decision, businessWrite, failedBefore)
+    const settled = await store.settle(transaction, decision, businessWrite, failedBefore)
     if (!settled) return
     observer.settled(settled)
     const fields = {

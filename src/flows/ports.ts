@@ -13,7 +13,7 @@ export interface Recorder {
 
 export interface Settler<Trx> {
   settle(
-    id: string,
+    transaction: Transaction,
     verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null },
     businessWrite: ((trx: Trx, settled: Transaction) => Promise<void>) | null,
     alone: boolean,

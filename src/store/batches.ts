@@ -18,8 +18,8 @@ export interface Batches {
    * @param alone in a transaction of its own: of a write that failed before, neighbours are not to suffer
    */
   settle(
-    id: string,
-    verdict: Omit<Settlement, 'id' | 'businessWrite'>,
+    transaction: Transaction,
+    verdict: Omit<Settlement, 'transaction' | 'businessWrite'>,
     businessWrite: BusinessWrite | null,
     alone?: boolean,
   ): Promise<Transaction | null>
@@ -54,8 +54,8 @@ export function createBatches(db: Knex): Batches {
     record,
     loadOpen,
     recordWait: (id, wait) => recordWait({ id, ...wait }),
-    settle: async (id, verdict, businessWrite, alone = false) => {
-      const settlement = { id, ...verdict, businessWrite }
+    settle: async (transaction, { status, receipt, failure }, businessWrite, alone = false) => {
+      const settlement = { transaction, status, receipt, failure, businessWrite }
       if (!businessWrite) return settlePlain(settlement)
       if (!alone) return settleWriting(settlement)
       const [outcome] = await settleTogether(db, [settlement])

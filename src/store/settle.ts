@@ -5,18 +5,14 @@ import type { Failure, Transaction } from '../domain/transaction.ts'
 import { insertEvents } from './outbox.ts'
 import { prepared } from './statement.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
-import {
-  COLUMNS_WITHOUT_RECEIPT,
-  OPEN_STATUS_LIST,
-  type TransactionRow,
-  toTransaction,
-} from './transaction-row.ts'
+import { OPEN_STATUS_LIST, type TransactionRow, toSeen } from './transaction-row.ts'
 
 /** Runs inside the settle's transaction; if it throws, nothing of the settle remains. */
 export type BusinessWrite = (trx: Knex.Transaction, settled: Transaction) => Promise<void>
 
 export interface Settlement {
-  readonly id: string
+  /** As it was read: what the registration gave never changes, the rest is read again. */
+  readonly transaction: Transaction
   readonly status: 'confirmed' | 'failed'
   readonly receipt: Receipt
   readonly failure: Failure | null
@@ -36,7 +32,7 @@ export function settleTogether(
 ): Promise<PromiseSettledResult<Transaction | null>[]> {
   return firstOfEach(
     settlements,
-    ({ id }) => id,
+    ({ transaction }) => transaction.id,
     () => null,
     async (firsts) => {
       const outcomes = await together(
@@ -61,8 +57,8 @@ class WritesFailed extends Error {
 
 function withoutFailed(items: readonly Settlement[], error: unknown): readonly (readonly Settlement[])[] {
   if (!(error instanceof WritesFailed)) return halvesAfter(items, error)
-  const others = items.filter(({ id }) => !error.errors.has(id))
-  const failed = items.filter(({ id }) => error.errors.has(id))
+  const others = items.filter(({ transaction }) => !error.errors.has(transaction.id))
+  const failed = items.filter(({ transaction }) => error.errors.has(transaction.id))
   return [...(others.length > 0 ? [others] : []), ...failed.map((item) => [item])]
 }
 
@@ -78,23 +74,29 @@ async function settleAll(
 ): Promise<(Transaction | null)[]> {
   const settled = await update(trx, settlements)
   const errors = new Map<string, unknown>()
-  for (const { id, businessWrite } of settlements) {
-    const transaction = settled.get(id)
-    if (!transaction || !businessWrite) continue
+  for (const { transaction, businessWrite } of settlements) {
+    const changed = settled.get(transaction.id)
+    if (!changed || !businessWrite) continue
     try {
-      await withinSavepoint(trx, (savepoint) => businessWrite(savepoint, transaction))
+      await withinSavepoint(trx, (savepoint) => businessWrite(savepoint, changed))
     } catch (error) {
-      errors.set(id, error)
+      errors.set(transaction.id, error)
     }
   }
   if (errors.size > 0) throw new WritesFailed(errors)
-  const events = settlements.flatMap(({ id, status }) => {
-    const transaction = settled.get(id)
-    return transaction ? [outcomeEvent(transaction, status)] : []
+  const events = settlements.flatMap(({ transaction, status }) => {
+    const changed = settled.get(transaction.id)
+    return changed ? [outcomeEvent(changed, status)] : []
   })
   await insertEvents(trx, events)
-  return settlements.map(({ id }) => settled.get(id) ?? null)
+  return settlements.map(({ transaction }) => settled.get(transaction.id) ?? null)
 }
+
+/** What may have changed since the transaction was read, and is not set by the settle. */
+const CHANGEABLE = [
+  ...['id', 'retry_count', 'handler_attempts', 'last_checked_at', 'stalled_at', 'settled_at'],
+  ...['seen_sender', 'seen_nonce', 'evidence'],
+] as const satisfies (keyof TransactionRow)[]
 
 /** Locked in the order of their ids: two batches that share rows wait for each other, and never in a circle. */
 const UPDATE = `
@@ -119,14 +121,14 @@ const UPDATE = `
          effective_gas_price = given.effective_gas_price, receipt = given.receipt
     FROM given JOIN locked USING (id)
    WHERE t.id = given.id AND t.status IN (${OPEN_STATUS_LIST})
-  RETURNING ${COLUMNS_WITHOUT_RECEIPT}`
+  RETURNING ${CHANGEABLE.map((column) => `t.${column}`).join(', ')}`
 
 async function update(
   trx: Knex.Transaction,
   settlements: readonly Settlement[],
 ): Promise<Map<string, Transaction>> {
-  const rows = settlements.map(({ id, status, receipt, failure }) => ({
-    id,
+  const rows = settlements.map(({ transaction, status, receipt, failure }) => ({
+    id: transaction.id,
     status,
     failure_code: failure?.code,
     failure_name: failure?.name,
@@ -137,14 +139,35 @@ async function update(
     effective_gas_price: receipt.effectiveGasPriceWei,
     receipt: receipt.raw,
   }))
-  const settled = await prepared<TransactionRow>(trx, 'confirmd-settle-1', UPDATE, {
+  const changed = await prepared<Changeable>(trx, 'confirmd-settle-1', UPDATE, {
     rows: JSON.stringify(rows),
-    ids: settlements.map(({ id }) => id),
+    ids: rows.map(({ id }) => id),
   })
-  const receipts = new Map(settlements.map(({ id, receipt }) => [id, receipt.raw]))
-  return new Map(
-    settled.map((row) => [row.id, { ...toTransaction(row), receipt: receipts.get(row.id) ?? null }]),
-  )
+  const byId = new Map(settlements.map((settlement) => [settlement.transaction.id, settlement]))
+  return new Map(changed.map((row) => [row.id, toSettled(byId.get(row.id) as Settlement, row)]))
+}
+
+type Changeable = Pick<TransactionRow, (typeof CHANGEABLE)[number]>
+
+function toSettled({ transaction, status, receipt, failure }: Settlement, row: Changeable): Transaction {
+  const { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei } = receipt
+  return {
+    ...transaction,
+    ...toSeen(row),
+    status,
+    retryCount: row.retry_count,
+    handlerAttempts: row.handler_attempts,
+    consecutiveErrors: 0,
+    nextCheckAt: null,
+    lastCheckedAt: row.last_checked_at,
+    parkedAt: null,
+    stalledAt: row.stalled_at,
+    lastError: null,
+    failure,
+    inclusion: { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei },
+    receipt: receipt.raw,
+    settledAt: row.settled_at,
+  }
 }
 
 /**

@@ -77,11 +77,7 @@ export function toTransaction(row: TransactionRow): Transaction {
     parkedAt: row.parked_at,
     stalledAt: row.stalled_at,
     lastError: row.last_error,
-    seen:
-      row.seen_sender === null || row.seen_nonce === null
-        ? null
-        : { sender: row.seen_sender, nonce: Number(row.seen_nonce) },
-    evidence: row.evidence ?? [],
+    ...toSeen(row),
     failure: row.failure_name === null ? null : { code: row.failure_code, name: row.failure_name },
     inclusion: toInclusion(row),
     receipt: row.receipt,
@@ -91,6 +87,16 @@ export function toTransaction(row: TransactionRow): Transaction {
     createdAt: row.created_at,
     settledAt: row.settled_at,
   }
+}
+
+/** What looks at the chain left in the row. */
+export function toSeen({
+  seen_sender: sender,
+  seen_nonce: nonce,
+  evidence,
+}: Pick<TransactionRow, 'seen_sender' | 'seen_nonce' | 'evidence'>): Pick<Transaction, 'seen' | 'evidence'> {
+  const seen = sender === null || nonce === null ? null : { sender, nonce: Number(nonce) }
+  return { seen, evidence: evidence ?? [] }
 }
 
 function toInclusion(row: TransactionRow): Inclusion | null {

@@ -34,6 +34,7 @@ describe('what counts as an observation', () => {
       timeoutMs: 300,
       maxInFlight: 4,
       maxBatchCalls: 100,
+      recentHeadMs: 0,
       maxLagBlocks: 5,
       maxHeadAgeMs: 30_000,
       finalityDepthBlocks: 0,
@@ -67,6 +68,24 @@ describe('what counts as an observation', () => {
     const observation = await open(2).observe(query(txHash))
     expect(observation).toMatchObject({ kind: 'receipt', headNumber: 101, receipt: { blockNumber: 101 } })
     expect(node(1).looks(txHash)).toEqual([])
+  })
+
+  it('looks that are made together read the head once, and each look later reads it again', async () => {
+    const chain = open(1, { recentHeadMs: 200 })
+    await Promise.all(Array.from({ length: 20 }, () => chain.observe(query(randomHash()))))
+    const first = node(0).asked('klay_getHeaderByNumber')
+    expect(first).toBe(1)
+    await until('the head is no longer recent', async () => {
+      await chain.observe(query(randomHash()))
+      return node(0).asked('klay_getHeaderByNumber') > first
+    })
+  })
+
+  it('a thorough look reads the head afresh, however recent the last one is', async () => {
+    const chain = open(1, { recentHeadMs: 60_000 })
+    await chain.observe(query(randomHash()))
+    await chain.observe(query(randomHash(), { thorough: true }))
+    expect(node(0).asked('klay_getHeaderByNumber')).toBe(2)
   })
 
   it('a node that fails is passed over for the next', async () => {

@@ -70,7 +70,7 @@ describe('settles that share a database transaction', () => {
   it('commit each its verdict, its business write and its event', async () => {
     const transactions = await recorded(30)
     const settled = await Promise.all(
-      transactions.map((each) => store.settle(each.id, verdictOf(each), writeOrder)),
+      transactions.map((each) => store.settle(each, verdictOf(each), writeOrder)),
     )
     expect(settled.map((each) => each?.id)).toEqual(transactions.map(({ id }) => id))
     expect(await stored(transactions)).toEqual(transactions.map(() => CONFIRMED))
@@ -80,7 +80,7 @@ describe('settles that share a database transaction', () => {
     const transactions = await recorded(9)
     const outcomes = await Promise.allSettled(
       transactions.map((each, index) =>
-        store.settle(each.id, verdictOf(each), async (trx, settled) => {
+        store.settle(each, verdictOf(each), async (trx, settled) => {
           await writeOrder(trx, settled)
           if (index % 4 === 1) throw new Error(`refused ${index}`)
         }),
@@ -99,7 +99,7 @@ describe('settles that share a database transaction', () => {
     let together = 0
     const outcomes = await Promise.allSettled(
       transactions.map((each, index) =>
-        store.settle(each.id, verdictOf(each), async (trx, settled) => {
+        store.settle(each, verdictOf(each), async (trx, settled) => {
           const { rows } = await trx.raw<{ rows: { count: string }[] }>('SELECT count(*) FROM orders')
           await writeOrder(trx, settled)
           const others = await trx('orders').whereIn('transaction_id', [transactions[0]?.id ?? ''])
@@ -117,9 +117,7 @@ describe('settles that share a database transaction', () => {
   it('settle a row once that comes twice in one batch, and write for it once', async () => {
     const [only] = await recorded(1)
     if (!only) throw new Error('nothing was recorded')
-    const outcomes = await Promise.all(
-      [1, 2, 3].map(() => store.settle(only.id, verdictOf(only), writeOrder)),
-    )
+    const outcomes = await Promise.all([1, 2, 3].map(() => store.settle(only, verdictOf(only), writeOrder)))
     expect(outcomes.filter((each) => each !== null)).toHaveLength(1)
     expect(await stored([only])).toEqual([CONFIRMED])
   })
@@ -128,8 +126,8 @@ describe('settles that share a database transaction', () => {
     const transactions = await recorded(40)
     const other = createStore(database.db)
     const outcomes = await Promise.all([
-      ...transactions.map((each) => store.settle(each.id, verdictOf(each), writeOrder)),
-      ...transactions.toReversed().map((each) => other.settle(each.id, verdictOf(each), writeOrder)),
+      ...transactions.map((each) => store.settle(each, verdictOf(each), writeOrder)),
+      ...transactions.toReversed().map((each) => other.settle(each, verdictOf(each), writeOrder)),
     ])
     expect(outcomes.filter((each) => each !== null)).toHaveLength(transactions.length)
     expect(await stored(transactions)).toEqual(transactions.map(() => CONFIRMED))
@@ -142,7 +140,7 @@ describe('settles that share a database transaction', () => {
         const verdict = verdictOf(each)
         // PostgreSQL stores no NUL; what a node says must not keep others from their verdict.
         const raw = index === 3 ? { revertReason: 'a\u0000b' } : verdict.receipt.raw
-        return store.settle(each.id, { ...verdict, receipt: { ...verdict.receipt, raw } }, null)
+        return store.settle(each, { ...verdict, receipt: { ...verdict.receipt, raw } }, null)
       }),
     )
     expect(outcomes.map(({ status }) => status)).toEqual([
@@ -158,7 +156,7 @@ describe('settles that share a database transaction', () => {
       const transactions = await recorded(6)
       await Promise.all(
         transactions.map((each) =>
-          store.settle(each.id, verdictOf(each), async (trx) => {
+          store.settle(each, verdictOf(each), async (trx) => {
             const { rows } = await trx.raw<{ rows: { id: string }[] }>(
               'SELECT pg_current_xact_id() AS id, pg_sleep(0.1)',
             )

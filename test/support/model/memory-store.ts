@@ -123,7 +123,7 @@ export function createMemoryStore(): MemoryStore {
       if (!transaction) return null
       return isOpen(transaction.status) ? { transaction, now: at } : 'settled'
     },
-    settle: async (id, { status, receipt, failure }, businessWrite) => {
+    settle: async ({ id }, { status, receipt, failure }, businessWrite) => {
       const at = now()
       const row = byId(id)
       if (!row || !isOpen(row.status)) return null
