@@ -39,12 +39,13 @@ export async function settleAndJudge(
   )
   const tookMs = Date.now() - lastFaultAt
   judgement = await judge(parts.db, ledger.entries)
+  const inTime = isClean(judgement) && tookMs <= limitMs
   say(`all in their final state: ${isClean(judgement) ? `${tookMs} ms after the last fault` : 'no'}`)
   const { left, parked } = await untilEmpty(parts, EMPTY_LIMIT_MS)
   return {
     judgement: await judge(parts.db, ledger.entries),
     conditions: [
-      { text: `all final within ${limitMs / 1_000} s of the last fault`, passed: isClean(judgement) },
+      { text: `all final within ${limitMs / 1_000} s of the last fault`, passed: inTime },
       { text: `queues empty (${left} left)`, passed: left === 0 },
       { text: `nothing parked (${parked} messages)`, passed: parked === 0 },
       ...conditions,
