@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { describeCommit, describeMachine } from '../src/dev/provenance.ts'
 import { createLifecycle, type Lifecycle } from '../src/lifecycle.ts'
 import { type Benchmark, type Figures, measured } from './benchmark.ts'
 import { calls } from './benchmarks/calls.ts'
@@ -8,7 +9,7 @@ import { memory } from './benchmarks/memory.ts'
 import { throughput } from './benchmarks/throughput.ts'
 import { workers } from './benchmarks/workers.ts'
 import { type Parts, startParts } from './parts.ts'
-import { describeRun, type Result, record, renderResult } from './results.ts'
+import { type Result, record, renderResult } from './results.ts'
 
 /** `npm run bench -- <name …|all> [--rounds 3] [--smoke]` */
 const BENCHMARKS: readonly Benchmark[] = [throughput, latency, calls, growth, memory, workers]
@@ -81,7 +82,16 @@ async function runBenchmark({ name, method, aims, variants }: Benchmark): Promis
   }))
   const median = (variant: string, figure: string) =>
     rows.find((row) => row.variant === variant)?.figures[figure]?.median ?? Number.NaN
-  return { name, method, rounds, rows, aims: options.smoke ? [] : aims(median), ...(await describeRun()) }
+  return {
+    name,
+    method,
+    rounds,
+    rows,
+    aims: options.smoke ? [] : aims(median),
+    date: new Date().toISOString(),
+    machine: describeMachine(),
+    commit: await describeCommit('src', 'migrations', 'bench'),
+  }
 }
 
 function openLifecycle(): Lifecycle {

@@ -1,4 +1,3 @@
-import knex from 'knex'
 import type { Lifecycle } from '../src/lifecycle.ts'
 import { createDatabase, type Parts, startProgram } from './parts.ts'
 
@@ -15,9 +14,7 @@ export async function startPeer(
   countSettled: () => Promise<number>
   readSettledAt: () => Promise<ReadonlyMap<string, number>>
 }> {
-  const { url } = await createDatabase(lifecycle, parts)
-  const db = knex({ client: 'pg', connection: url, pool: { min: 0, max: 2 } })
-  lifecycle.add('database of the peer', () => db.destroy())
+  const { url, db } = await createDatabase(lifecycle, parts)
   await db.raw(
     `CREATE TABLE history (tx_hash text PRIMARY KEY, kind text NOT NULL, payload jsonb NOT NULL,
        is_confirmed boolean NOT NULL DEFAULT false, retry_count integer NOT NULL DEFAULT 0,

@@ -1,7 +1,4 @@
-import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
-import { promisify } from 'node:util'
 import type { Aim, Measured } from './benchmark.ts'
 
 /** A finished benchmark, as it is kept in bench/results/<name>.json. */
@@ -20,19 +17,6 @@ const FOLDER = 'bench/results'
 const PAGE = 'docs/performance.md'
 /** What stands below it is written by a person, and kept. */
 const END_OF_TABLES = '<!-- end of the tables: what follows is kept -->'
-
-export async function describeRun(): Promise<Pick<Result, 'date' | 'machine' | 'commit'>> {
-  const model = cpus()[0]?.model.trim() ?? 'unknown processor'
-  const memoryGb = Math.round(totalmem() / 2 ** 30)
-  const run = promisify(execFile)
-  const { stdout: commit } = await run('git', ['rev-parse', '--short', 'HEAD'])
-  const { stdout: changes } = await run('git', ['status', '--porcelain', '--', 'src', 'migrations', 'bench'])
-  return {
-    date: new Date().toISOString(),
-    machine: `${cpus().length} × ${model}, ${memoryGb} GB, Node ${process.versions.node}, ${process.platform}`,
-    commit: `${commit.trim()}${changes === '' ? '' : '+'}`,
-  }
-}
 
 /** Writes a result and makes the page anew. */
 export async function record(result: Result): Promise<void> {

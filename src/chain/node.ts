@@ -81,7 +81,7 @@ export function createChainNode(transport: CallTransport, options: ChainNodeOpti
   }
 
   async function checkChain(): Promise<void> {
-    if (Date.now() - checkedAtMs > CHAIN_CHECK_INTERVAL_MS) await readChainId('')
+    if (Date.now() - checkedAtMs > CHAIN_CHECK_INTERVAL_MS) await readChainId()
     if (wrongChain !== null) throw new RpcError('wrong-chain', { node, method: CHAIN_ID }, wrongChain)
   }
 
@@ -109,10 +109,10 @@ export function createChainNode(transport: CallTransport, options: ChainNodeOpti
   return {
     name: node,
     checkChain,
-    readHead: () => readHead(''),
+    readHead,
     readRecentHead: async () => {
       const isRecent = lastHead !== null && Date.now() - lastHead.readAtMs < options.recentHeadMs
-      return lastHead !== null && isRecent ? lastHead.head : readHead('')
+      return lastHead !== null && isRecent ? lastHead.head : readHead()
     },
     readHeader: shared((blockNumber: number) =>
       call(
@@ -158,13 +158,15 @@ export function createChainNode(transport: CallTransport, options: ChainNodeOpti
 }
 
 /** One read for all who ask for the same while it is under way. */
-function shared<K extends string | number, T>(read: (key: K) => Promise<T>): (key: K) => Promise<T> {
-  const underWay = new Map<K, Promise<T>>()
-  return (key) => {
-    const known = underWay.get(key)
+function shared<Key extends [] | [number], T>(
+  read: (...key: Key) => Promise<T>,
+): (...key: Key) => Promise<T> {
+  const underWay = new Map<number | undefined, Promise<T>>()
+  return (...key) => {
+    const known = underWay.get(key[0])
     if (known) return known
-    const reading = read(key).finally(() => underWay.delete(key))
-    underWay.set(key, reading)
+    const reading = read(...key).finally(() => underWay.delete(key[0]))
+    underWay.set(key[0], reading)
     return reading
   }
 }

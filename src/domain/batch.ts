@@ -16,7 +16,7 @@ interface Waiting<I, O> {
 /**
  * Takes items one by one and works on them together. An item alone is worked on in the same turn of the event
  * loop; under load the runs grow by themselves, because what arrives during a run waits for the next one.
- * A time to collect in was tried and rejected: it costs its time when idle, and under load nothing is gained.
+ * There is no time to collect in: an item alone would pay for it.
  */
 export function createBatch<I, O>({
   run,

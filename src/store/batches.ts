@@ -25,9 +25,9 @@ export interface Batches {
   ): Promise<Transaction | null>
 }
 
-/** Beyond this a longer statement is no quicker for each row, and holds its locks longer. */
+/** Bounds the locks that one statement holds, and what one that fails has to do again. */
 const MAX_ROWS = 200
-/** Two: one is worked on by the database while the next is made ready. More were not faster. */
+/** Two: one is worked on by the database while the next is made ready. */
 const STATEMENTS_AT_ONCE = 2
 /** Business writes wait for the database one after the other, so more of their transactions run side by side. */
 const WRITING_AT_ONCE = 4

@@ -17,20 +17,22 @@ export interface Pruned {
   readonly next: string | null
 }
 
+/** Ids are in the order of registration, so the primary key finds the oldest without an index of its own. */
+const PRUNABLE = `id < CAST(:bound AS uuid)
+  AND status IN ('confirmed', 'failed', 'replaced') AND settled_at < :before`
+
 /**
  * Deletes some of the oldest transactions that have a verdict, with their events that were announced. What is open,
  * stalled or expired stays, and so does an event that nobody was told of.
  */
 export async function pruneBatch(db: Knex, { before, after, limit }: PruneOptions): Promise<Pruned> {
   return db.transaction(async (trx) => {
-    // Ids are in the order of registration, so the primary key finds the oldest without an index of its own.
     const ids = await prepared<{ id: string }>(
       trx,
       'confirmd-prune-1',
       `SELECT id FROM transaction_history
         WHERE id > COALESCE(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
-          AND id < CAST(:bound AS uuid)
-          AND status IN ('confirmed', 'failed', 'replaced') AND settled_at < :before
+          AND ${PRUNABLE}
         ORDER BY id LIMIT :limit
           FOR UPDATE SKIP LOCKED`,
       { after, bound: firstIdOf(before), before, limit },
@@ -48,8 +50,7 @@ export async function countPrunable(db: Knex, before: Date): Promise<number> {
   const rows = await prepared<{ count: string }>(
     db,
     'confirmd-count-prunable-1',
-    `SELECT count(*) FROM transaction_history
-      WHERE id < CAST(:bound AS uuid) AND status IN ('confirmed', 'failed', 'replaced') AND settled_at < :before`,
+    `SELECT count(*) FROM transaction_history WHERE ${PRUNABLE}`,
     { bound: firstIdOf(before), before },
   )
   return Number(rows[0]?.count ?? 0)

@@ -35,17 +35,18 @@ export async function loadOpenTogether(
   ids: readonly string[],
 ): Promise<PromiseSettledResult<LoadedTransaction | 'settled' | null>[]> {
   return together(ids, async (each) => {
+    const distinct = [...new Set(each)]
     const rows = await prepared<TransactionRow & { now: Date }>(
       db,
       'confirmd-load-open-1',
       `SELECT ${COLUMNS_WITHOUT_RECEIPT}, clock_timestamp() AS now
          FROM transaction_history AS t WHERE t.id = ANY(:ids) AND t.status IN (${OPEN_STATUS_LIST})`,
-      { ids: [...new Set(each)] },
+      { ids: distinct },
     )
     const open = new Map(rows.map((row) => [row.id, { transaction: toTransaction(row), now: row.now }]))
     const settled = await findRows(
       db,
-      [...new Set(each)].filter((id) => !open.has(id)),
+      distinct.filter((id) => !open.has(id)),
     )
     return each.map((id) => open.get(id) ?? (settled.has(id) ? 'settled' : null))
   })

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { describeCommit, describeMachine } from '../../src/dev/provenance.ts'
 import { createLifecycle, type Lifecycle } from '../../src/lifecycle.ts'
 import type { Condition, Drill, Finding, Tally } from './drill.ts'
 import { DRILLS } from './drills.ts'
 import { NOTHING_COUNTED } from './judge.ts'
 import { createLedger } from './ledger.ts'
 import { createRandom } from './random.ts'
-import { COUNTS, describeCommit, describeMachine, type Result, record } from './results.ts'
+import { COUNTS, type Result, record } from './results.ts'
 
 /** `npm run drill -- <number|all> [--n 10000] [--seed S] [--sweep-off] [--record]` */
 const FULL_N = 10_000
@@ -111,7 +112,7 @@ async function report(
     conditions: all,
     date: new Date().toISOString(),
     machine: describeMachine(),
-    commit: await describeCommit(),
+    commit: await describeCommit('src', 'migrations', 'test'),
   }
 }
 

@@ -1,7 +1,4 @@
-import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
-import { promisify } from 'node:util'
 import type { Condition } from './drill.ts'
 
 /** A finished run of a drill, as it is kept in docs/drills.json. */
@@ -38,23 +35,6 @@ type Count = (typeof COUNTS)[number]
 const FOLDER = 'docs'
 const RESULTS_FILE = `${FOLDER}/drills.json`
 const TABLE_FILE = `${FOLDER}/drills.md`
-
-export function describeMachine(): string {
-  const model = cpus()[0]?.model.trim() ?? 'unknown processor'
-  const memoryGb = Math.round(totalmem() / 2 ** 30)
-  return `${cpus().length} × ${model}, ${memoryGb} GB, Node ${process.versions.node}, ${process.platform}`
-}
-
-export async function describeCommit(): Promise<string> {
-  try {
-    const run = promisify(execFile)
-    const { stdout: commit } = await run('git', ['rev-parse', '--short', 'HEAD'])
-    const { stdout: changes } = await run('git', ['status', '--porcelain', '--', 'src', 'migrations', 'test'])
-    return `${commit.trim()}${changes === '' ? '' : '+'}`
-  } catch {
-    return 'unknown'
-  }
-}
 
 /** Appends a result and makes the table anew. */
 export async function record(result: Result): Promise<void> {
