@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { closeAtOnce, listenOnLoopback } from '../src/dev/ports.ts'
 import type { Lifecycle } from '../src/lifecycle.ts'
 import { createPoster } from './chains.ts'
 
@@ -27,14 +27,7 @@ export async function startCountingProxy(lifecycle: Lifecycle, nodeUrl: string):
         (error: Error) => outgoing.writeHead(502).end(error.message),
       )
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  lifecycle.add('counting proxy', async () => {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  })
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the proxy got no port')
-  return { url: `http://127.0.0.1:${address.port}`, counts }
+  const port = await listenOnLoopback(server)
+  lifecycle.add('counting proxy', () => closeAtOnce(server))
+  return { url: `http://127.0.0.1:${port}`, counts }
 }

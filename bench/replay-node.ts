@@ -1,7 +1,7 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { listenOnLoopback } from '../src/dev/ports.ts'
 
 /**
  * A node of a chain with blocks of 1 s, as a process of its own: it holds what `POST /plan` puts into the next
@@ -156,8 +156,5 @@ const server = createServer((request, response) => {
       (error: Error) => response.writeHead(500).end(error.message),
     )
 })
-server.listen(0, '127.0.0.1')
-await once(server, 'listening')
-const address = server.address()
-if (typeof address !== 'object' || address === null) throw new Error('the replay node got no port')
-process.stdout.write(`http://127.0.0.1:${address.port}\n`)
+const port = await listenOnLoopback(server)
+process.stdout.write(`http://127.0.0.1:${port}\n`)

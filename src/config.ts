@@ -1,5 +1,6 @@
 import type { RetryDelaysMs } from './domain/schedule.ts'
 import { type ApiKeyEntry, parseApiKeyEntries } from './http/api-key.ts'
+import { list, matching, oneOf, type Setting, setting, urlOf, wholeNumber } from './setting.ts'
 
 /** The settings of one process. Times are in ms. */
 export interface Config {
@@ -53,18 +54,6 @@ export interface Config {
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
-
-/** One setting: where its value comes from and what it means. The README's table is made of these. */
-interface Setting<T> {
-  readonly variable: string
-  /** As written in the environment; null if the setting may be left out without a value. */
-  readonly fallback: string | null
-  /** The default in words, where `fallback` alone does not say it. */
-  readonly fallbackText?: string
-  readonly meaning: string
-  /** Throws an Error whose message completes "<variable> …". */
-  readonly read: (text: string) => T
-}
 
 const HOUR_MS = 3_600_000
 /** RabbitMQ's limit of a queue TTL, and Node's of a timer. */
@@ -338,47 +327,4 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     apiKeys: values.apiKeys ?? [],
     sweepGraceMs: values.sweepGraceMs ?? longestMs + SWEEP_GRACE_BEYOND_LONGEST_DELAY_MS,
   })
-}
-
-function setting<T>(definition: Setting<T>): Setting<T> {
-  return definition
-}
-
-function wholeNumber(minimum: number, maximum: number): (text: string) => number {
-  return (text) => {
-    const number = Number(text)
-    if (!/^\d+$/.test(text) || number < minimum || number > maximum) {
-      throw new Error(`must be a whole number from ${minimum} to ${maximum}, not '${text}'`)
-    }
-    return number
-  }
-}
-
-function matching(pattern: RegExp, problem: string): (text: string) => string {
-  return (text) => {
-    if (!pattern.test(text)) throw new Error(`${problem}, not '${text}'`)
-    return text
-  }
-}
-
-function oneOf<const T extends readonly string[]>(allowed: T): (text: string) => T[number] {
-  return (text) => {
-    if (!allowed.includes(text)) throw new Error(`must be one of ${allowed.join(', ')}, not '${text}'`)
-    return text
-  }
-}
-
-function list(text: string): string[] {
-  return text.split(',').map((part) => part.trim())
-}
-
-/** A URL of one of the protocols. Its text may hold a password or a key, so the problem does not repeat it. */
-function urlOf(...protocols: string[]): (text: string) => string {
-  return (text) => {
-    const parsed = URL.canParse(text) ? new URL(text) : null
-    if (!parsed || !protocols.includes(parsed.protocol)) {
-      throw new Error(`must be a URL that begins with ${protocols.map((each) => `${each}//`).join(' or ')}`)
-    }
-    return text
-  }
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import type { Knex } from 'knex'
 import { type Role, type RunnableConfig, run } from './compose.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createApiKey } from './http/api-key.ts'
@@ -87,27 +88,14 @@ async function provideParts(
 }
 
 async function runMigrate(): Promise<void> {
-  const config = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
-  const { databaseUrl } = config
-  if (databaseUrl === null)
-    exit(EXIT_CONFIG, "migrate needs DATABASE_URL; 'confirmd start' migrates by itself")
-  const db = openDatabase({ url: databaseUrl, poolMax: 1, applicationName: 'confirmd migrate' })
-  try {
+  const noDatabase = "migrate needs DATABASE_URL; 'confirmd start' migrates by itself"
+  await withDatabase('migrate', noDatabase, async (db, where) => {
     const ran = await migrate(db)
-    const where = describeDatabase(databaseUrl)
     print(ran.length > 0 ? `${where}: ran ${ran.join(', ')}` : `${where}: the schema is up to date`)
-  } catch (error) {
-    const redact = createRedact(urlsOf(config))
-    print(redact(`migration failed: ${(error as Error).message}`), process.stderr)
-    process.exitCode = EXIT_FAILED
-  } finally {
-    await db.destroy()
-  }
+  })
 }
 
 async function runPrune({ olderThan, dryRun }: { olderThan: string; dryRun?: boolean }): Promise<void> {
-  const config = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
-  if (config.databaseUrl === null) exit(EXIT_CONFIG, 'prune needs DATABASE_URL')
   let ageMs = 0
   try {
     ageMs = readAge(olderThan)
@@ -115,12 +103,10 @@ async function runPrune({ olderThan, dryRun }: { olderThan: string; dryRun?: boo
     exit(EXIT_CONFIG, `--older-than: ${(error as Error).message}`)
   }
   const before = new Date(Date.now() - ageMs)
-  const db = openDatabase({ url: config.databaseUrl, poolMax: 1, applicationName: 'confirmd prune' })
   const stopping = new AbortController()
   process.once('SIGINT', () => stopping.abort())
   process.once('SIGTERM', () => stopping.abort())
-  try {
-    const where = describeDatabase(config.databaseUrl)
+  await withDatabase('prune', 'prune needs DATABASE_URL', async (db, where) => {
     if (dryRun) {
       const count = await countPrunable(db, before)
       print(`${where}: ${count} transactions were settled before ${before.toISOString()}`)
@@ -137,9 +123,27 @@ async function runPrune({ olderThan, dryRun }: { olderThan: string; dryRun?: boo
     )
     if (isTerminal) process.stderr.write('\n')
     print(`${where}: pruned ${done.transactions} transactions and ${done.events} events`)
+  })
+}
+
+/** For commands that need only the database; `where` names it without its password. */
+async function withDatabase(
+  command: string,
+  noDatabase: string,
+  work: (db: Knex, where: string) => Promise<void>,
+): Promise<void> {
+  const config = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
+  if (config.databaseUrl === null) exit(EXIT_CONFIG, noDatabase)
+  const db = openDatabase({
+    url: config.databaseUrl,
+    poolMax: 1,
+    applicationName: `confirmd ${command}`,
+  })
+  try {
+    await work(db, describeDatabase(config.databaseUrl))
   } catch (error) {
     const redact = createRedact(urlsOf(config))
-    print(redact(`pruning failed: ${(error as Error).message}`), process.stderr)
+    print(redact(`${command} failed: ${(error as Error).message}`), process.stderr)
     process.exitCode = EXIT_FAILED
   } finally {
     await db.destroy()

@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { listenOnLoopback } from '../../src/dev/ports.ts'
 
 export interface Registration {
   readonly txHash: string
@@ -24,9 +24,6 @@ export async function serveRegistrations(
         (error: Error) => response.writeHead(500).end(error.message),
       )
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the peer got no port')
-  process.stdout.write(`http://127.0.0.1:${address.port}\n`)
+  const port = await listenOnLoopback(server)
+  process.stdout.write(`http://127.0.0.1:${port}\n`)
 }

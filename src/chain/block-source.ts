@@ -1,4 +1,4 @@
-import type { Receipt } from '../domain/receipt.ts'
+import type { BlockSource } from '../domain/block.ts'
 import type { HeadTracker } from './head-tracker.ts'
 import type { Block, ChainNode } from './node.ts'
 import { RpcError } from './rpc-error.ts'
@@ -9,20 +9,6 @@ export interface BlockSourceOptions {
   readonly heads: HeadTracker
   /** Blocks that must follow a block before what it holds is final. */
   readonly finalityDepthBlocks: number
-}
-
-/** A block that is final at the node that gave it. */
-export interface SourcedBlock extends Block {
-  readonly node: string
-  /** The node's head when it gave the block, or what is known of it. */
-  readonly headNumber: number
-}
-
-export interface BlockSource {
-  newest(): Promise<number>
-  firstSince(timeMs: number): Promise<number>
-  read(from: number, limit: number): Promise<readonly SourcedBlock[]>
-  receiptsOf(block: SourcedBlock, txHashes: readonly string[]): Promise<readonly Receipt[]>
 }
 
 /** From this share of a block's transactions on, all its receipts in one call are cheaper than one by one. */

@@ -1,6 +1,7 @@
+import type { BlockSource } from '../domain/block.ts'
 import type { Observation, Query } from '../domain/finality.ts'
 import { batchTransport } from './batching-transport.ts'
-import { type BlockSource, createBlockSource } from './block-source.ts'
+import { createBlockSource } from './block-source.ts'
 import { guardTransport, type RpcCall } from './guarded-transport.ts'
 import { createHeadTracker } from './head-tracker.ts'
 import { createChainNode } from './node.ts'

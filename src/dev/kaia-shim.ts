@@ -1,7 +1,7 @@
-import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { request } from 'undici'
+import { closeAtOnce, listenOnLoopback } from './ports.ts'
 
 /** A server that makes a plain EVM node look like one of Kaia. */
 export interface KaiaShim {
@@ -73,17 +73,10 @@ export async function startKaiaShim(nodeUrl: string): Promise<KaiaShim> {
       },
     )
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the shim got no port')
+  const port = await listenOnLoopback(server)
   return {
-    url: `http://127.0.0.1:${address.port}`,
-    stop: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
+    url: `http://127.0.0.1:${port}`,
+    stop: () => closeAtOnce(server),
   }
 }
 

@@ -68,6 +68,11 @@ export interface FieldProblem {
   readonly message: string
 }
 
+/** All problems in one line. */
+export function describeProblems(problems: readonly FieldProblem[]): string {
+  return problems.map(({ field, message }) => `${field} ${message}`).join('; ')
+}
+
 /** Checks what the schema can't say of fields that fit it: the chain is ours, the payload is storable. */
 export function registrationProblems(fields: RegistrationFields, chain: string): FieldProblem[] {
   const problems: FieldProblem[] = []
@@ -108,12 +113,12 @@ export function parseForeignRegistration(
   correlationId: string | null,
 ): Registration | string {
   if (!foreignRegistration.Check(fields)) {
-    return foreignRegistration
-      .Errors(fields)
-      .map((error) => `${error.instancePath.slice(1) || 'message'} ${error.message}`)
-      .join('; ')
+    const errors = foreignRegistration.Errors(fields)
+    return describeProblems(
+      errors.map(({ instancePath, message }) => ({ field: instancePath.slice(1) || 'message', message })),
+    )
   }
   const problems = registrationProblems(fields as RegistrationFields, chain)
-  if (problems.length > 0) return problems.map(({ field, message }) => `${field} ${message}`).join('; ')
+  if (problems.length > 0) return describeProblems(problems)
   return toRegistration(fields as RegistrationFields, chain, correlationId)
 }

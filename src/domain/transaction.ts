@@ -98,3 +98,10 @@ export function recordedTransaction(
     settledAt: null,
   }
 }
+
+/** What became of a registration. */
+export interface Recorded {
+  /** `recorded`: a new row. `known`: it was there with the same content. `conflict`: with other content. */
+  readonly outcome: 'recorded' | 'known' | 'conflict'
+  readonly transaction: Transaction
+}

@@ -1,56 +1,36 @@
 import type { Delivery, Disposition } from '../domain/check-queue.ts'
-import { type Decision, decide, type FinalityPolicy, type Observation, queryFor } from '../domain/finality.ts'
-import { BusinessWriteError, type Handler } from '../domain/handler.ts'
 import { type Check, checkOf } from '../domain/message.ts'
 import type { Registration } from '../domain/registration.ts'
-import { delayCovering, longestDelayMs, retryDelayMs } from '../domain/schedule.ts'
+import { delayCovering, longestDelayMs } from '../domain/schedule.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { isSuperseded, remainingMs } from '../domain/turn.ts'
 import { createGate } from './gate.ts'
-import type { ChainReader, ConfirmObserver, Log, Recorder, Settler, SuspicionKeeper } from './ports.ts'
-import { traceFields } from './trace-fields.ts'
+import { ACK, createLooks, type LookDependencies, type Looks } from './look.ts'
+import type { Recorder } from './ports.ts'
 
-export interface ConfirmDependencies<Trx> {
-  readonly store: Recorder &
-    SuspicionKeeper &
-    Settler<Trx> & {
+export interface ConfirmDependencies<Trx> extends LookDependencies<Trx> {
+  readonly store: LookDependencies<Trx>['store'] &
+    Recorder & {
       /** Null if there is no such row; `settled` if it has its verdict. */
       loadOpen(id: string): Promise<{ transaction: Transaction; now: Date } | 'settled' | null>
     }
-  readonly chain: ChainReader
-  readonly handlers: ReadonlyMap<string, Handler<Trx>>
-  readonly policy: FinalityPolicy & { readonly handlerRetryLimit: number; readonly handlerTimeoutMs: number }
-  readonly observer: ConfirmObserver
-  readonly log: Log
 }
 
-export interface Confirm {
+export interface Confirm extends Looks {
   /** Handles a delivered message. Rejects if the database fails: nothing is decided then. */
   handle(delivery: Delivery): Promise<Disposition>
-  /** One look at an open transaction, whatever brought us to it, carried to its end. */
-  look(transaction: Transaction, now: Date): Promise<Disposition>
-  /**
-   * Commits the verdict of a receipt that was seen without a check, if it is final. All else is left to the row's
-   * check: a business write that throws is not counted, because the check will find it so again, and waits then.
-   */
-  conclude(transaction: Transaction, observation: ReceiptObservation, now: Date): Promise<void>
   /** Whether a verdict of this kind runs code that is not ours. */
   hasBusinessWrite(kind: string): boolean
 }
 
-type ReceiptObservation = Extract<Observation, { kind: 'receipt' }>
-
 /** Deliveries without a result after which a check is handled alone. */
 const DELIVERIES_TO_SUSPECT = 3
-/** Deaths while it was handled alone after which a check is parked. */
-const DEATHS_TO_PARK = 3
-
-const ACK: Disposition = { kind: 'ack' }
 
 /** The heart of confirmd: from a check to a committed verdict, or to the next look. */
 export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Confirm {
-  const { store, chain, handlers, policy, observer, log } = dependencies
+  const { store, handlers, policy, observer, log } = dependencies
   const gate = createGate()
+  const looks = createLooks(dependencies, gate)
 
   /** A check that workers died with, perhaps of it, perhaps of a neighbour, is handled alone. */
   function handle(delivery: Delivery): Promise<Disposition> {
@@ -98,219 +78,14 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
       const delayMs = delayCovering(policy.retryDelaysMs, remainingMs(transaction, now))
       return { kind: 'wait', delayMs, check: checkOf(transaction) }
     }
-    return look(transaction, now, isSuspect)
+    return looks.look(transaction, now, isSuspect)
   }
 
-  async function look(transaction: Transaction, now: Date, isSuspect = false): Promise<Disposition> {
-    const observation = await chain.observe(queryFor(transaction))
-    const decision = decide(observation, policy, transaction, now)
-    observer.checked(decision.kind)
-    switch (decision.kind) {
-      case 'settle':
-        return isSuspect ? settleSuspect(transaction, decision) : settle(transaction, decision)
-      case 'replace': {
-        const { evidence } = decision
-        const expectedLooks = transaction.evidence.length
-        const replaced = await store.settleReplaced(transaction.id, { evidence, expectedLooks })
-        if (!replaced) return ACK
-        observer.settled(replaced)
-        const fields = { ...traceFields(replaced), evidence }
-        log.warn(fields, 'transaction replaced: another one with its sender and nonce is final')
-        return ACK
-      }
-      case 'wait':
-        return wait(transaction, decision)
-      case 'stall': {
-        const { retryCount } = transaction
-        const { nextCheckInMs, notes } = decision
-        const stalled = await store.stall(transaction.id, { retryCount, nextCheckInMs, notes })
-        if (!stalled) return ACK
-        observer.stalled()
-        const fields = { ...traceFields(stalled), retryCount, reason: decision.reason }
-        log.warn(fields, 'transaction stalled: the retry limit is reached without a verdict')
-        return ACK
-      }
-      case 'expire': {
-        const expired = await store.expire(transaction.id)
-        if (!expired) return ACK
-        observer.expired()
-        log.warn(
-          { ...traceFields(expired), stalledAt: expired.stalledAt },
-          'transaction expired: still not on the chain',
-        )
-        return ACK
-      }
-      case 'keep':
-        await store.recordLook(transaction.id, {
-          ...decision,
-          expectedNextCheckAt: transaction.nextCheckAt,
-        })
-        return ACK
-    }
-  }
-
-  /**
-   * Notes beforehand that the business write of this check is about to run alone, so that a death tells whether
-   * it is the guilty one; that one is noted again and again, and parked. The wait for a node is not noted: a
-   * death in it says nothing, and counting it parked nine innocent checks in a drill of 30 kills.
-   */
-  async function settleSuspect(
-    transaction: Transaction,
-    decision: Extract<Decision, { kind: 'settle' }>,
-  ): Promise<Disposition> {
-    const { id } = transaction
-    if ((await store.noteSuspicion(id)) > DEATHS_TO_PARK) {
-      const reason = `workers died ${DEATHS_TO_PARK} times while they handled this check alone`
-      await store.park(id, reason)
-      return parkMessage('poison', reason)
-    }
-    try {
-      return await settle(transaction, decision)
-    } finally {
-      await store.clearSuspicion(id)
-    }
-  }
-
-  async function settle(
-    transaction: Transaction,
-    decision: Extract<Decision, { kind: 'settle' }>,
-  ): Promise<Disposition> {
-    try {
-      await commit(transaction, decision)
-    } catch (error) {
-      if (error instanceof BusinessWriteError) return handlerFailed(transaction, error)
-      throw error
-    }
-    return ACK
-  }
-
-  async function conclude(
-    transaction: Transaction,
-    observation: ReceiptObservation,
-    now: Date,
-  ): Promise<void> {
-    const decision = decide(observation, policy, transaction, now)
-    if (decision.kind !== 'settle') return
-    try {
-      await gate.shared(() => commit(transaction, decision))
-    } catch (error) {
-      if (!(error instanceof BusinessWriteError)) throw error
-      if (transaction.status === 'pending') {
-        log.warn({ ...traceFields(transaction), err: error }, 'business write failed; left to the next check')
-      } else await handlerFailed(transaction, error)
-    }
-  }
-
-  /** Nothing if the row has its verdict already. */
-  async function commit(
-    transaction: Transaction,
-    decision: Extract<Decision, { kind: 'settle' }>,
-  ): Promise<void> {
-    const businessWrite = businessWriteOf(transaction.kind, decision)
-    const failedBefore = transaction.handlerAttempts > 0
-    const settled = await store.settle(transaction, decision, businessWrite, failedBefore)
-    if (!settled) return
-    observer.settled(settled)
-    const fields = {
-      ...traceFields(settled),
-      status: settled.status,
-      retryCount: settled.retryCount,
-      blockNumber: settled.inclusion?.blockNumber,
-    }
-    if (settled.failure) {
-      log.warn({ ...fields, failure: settled.failure }, 'transaction failed on the chain')
-    } else {
-      log.info(fields, 'transaction confirmed')
-    }
-  }
-
-  /** Null if this kind has nothing to write for this verdict. */
-  function businessWriteOf(
-    kind: string,
-    { status, receipt }: Extract<Decision, { kind: 'settle' }>,
-  ): ((trx: Trx, transaction: Transaction) => Promise<void>) | null {
-    const handler = handlers.get(kind)
-    const write = handler?.[status]
-    if (!handler || !write) return null
-    return async (trx, transaction) => {
-      try {
-        const writing = Promise.resolve(write.call(handler, { trx, transaction, receipt }))
-        await withinTime(writing, policy.handlerTimeoutMs)
-      } catch (error) {
-        throw new BusinessWriteError(kind, error)
-      }
-    }
-  }
-
-  async function handlerFailed(transaction: Transaction, error: BusinessWriteError): Promise<Disposition> {
-    observer.handlerFailed(error.kind)
-    const attempts = transaction.handlerAttempts + 1
-    const fields = { ...traceFields(transaction), err: error, handlerAttempts: attempts }
-    if (transaction.status !== 'pending') {
-      const nextCheckInMs = policy.stalledCheckIntervalMs
-      await store.recordLook(transaction.id, {
-        expectedNextCheckAt: transaction.nextCheckAt,
-        nextCheckInMs,
-        error: error.message,
-        // A receipt was there: whatever spoke for a replacement was wrong.
-        notes: { seen: null, evidence: [] },
-      })
-      log.error({ ...fields, delayMs: nextCheckInMs }, 'business write failed; verdict and write rolled back')
-      return ACK
-    }
-    const park = attempts >= policy.handlerRetryLimit
-    const delayMs = retryDelayMs(policy.retryDelaysMs, transaction.handlerAttempts)
-    const counted = await store.recordHandlerFailure(transaction.id, {
-      expectedAttempts: transaction.handlerAttempts,
-      error: error.message,
-      delayMs,
-      park,
-    })
-    if (!counted) return ACK
-    if (park) {
-      log.error(fields, 'business write failed too often; transaction parked until a recheck')
-      observer.parked('handler')
-      return { kind: 'park', reason: error.message }
-    }
-    observer.retried('handler-failed')
-    log.error({ ...fields, delayMs, reason: 'handler-failed' }, 'transaction waiting')
-    return { kind: 'wait', delayMs, check: checkOf(transaction) }
-  }
-
-  async function wait(
-    transaction: Transaction,
-    decision: Extract<Decision, { kind: 'wait' }>,
-  ): Promise<Disposition> {
-    const scheduled = await store.recordWait(transaction.id, {
-      ...decision,
-      expectedRetryCount: transaction.retryCount,
-    })
-    if (!scheduled) return ACK
-    const { reason, delayMs, retryCount, error } = decision
-    observer.retried(reason)
-    const fields = { ...traceFields(transaction), retryCount, reason, delayMs }
-    if (error === null) log.info(fields, 'transaction waiting')
-    else log.warn({ ...fields, error }, 'transaction waiting')
-    return { kind: 'wait', delayMs, check: checkOf({ ...transaction, retryCount }) }
-  }
-
-  function parkMessage(cause: 'unreadable' | 'unknown-transaction' | 'poison', reason: string): Disposition {
+  function parkMessage(cause: 'unreadable' | 'unknown-transaction', reason: string): Disposition {
     observer.parked(cause)
     log.error({ reason }, 'message parked')
     return { kind: 'park', reason }
   }
 
-  return { handle, look, conclude, hasBusinessWrite: (kind) => handlers.has(kind) }
-}
-
-async function withinTime(work: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it did not finish within ${timeoutMs} ms`)), timeoutMs)
-  })
-  try {
-    await Promise.race([work, expired])
-  } finally {
-    clearTimeout(timer)
-  }
+  return { handle, ...looks, hasBusinessWrite: (kind) => handlers.has(kind) }
 }

@@ -2,13 +2,11 @@ import type { Decision, Notes, Observation, Query } from '../domain/finality.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { ReplacementLook } from '../domain/replacement.ts'
-import type { Failure, Transaction } from '../domain/transaction.ts'
+import type { Failure, Recorded, Transaction } from '../domain/transaction.ts'
 
 /** What the flows need of the store, the chain and the log; adapters fit these by shape. */
 export interface Recorder {
-  record(
-    registration: Registration,
-  ): Promise<{ outcome: 'recorded' | 'known' | 'conflict'; transaction: Transaction }>
+  record(registration: Registration): Promise<Recorded>
 }
 
 export interface Settler<Trx> {

@@ -1,7 +1,7 @@
 import type { CheckQueue } from '../domain/check-queue.ts'
 import { checkOf } from '../domain/message.ts'
 import type { Registration } from '../domain/registration.ts'
-import type { Transaction } from '../domain/transaction.ts'
+import type { Recorded, Transaction } from '../domain/transaction.ts'
 import { createLatePublish } from './late-publish.ts'
 import type { Log, Recorder } from './ports.ts'
 import { traceFields } from './trace-fields.ts'
@@ -18,7 +18,7 @@ export interface SubmitDependencies {
 
 export interface Submit {
   /** Records and, if the row is new, publishes its check in the background. */
-  submit(registration: Registration): ReturnType<Recorder['record']>
+  submit(registration: Registration): Promise<Recorded>
   /** Starts the looks at an open transaction again; null if there is none with this id. */
   recheck(id: string): Promise<Transaction | null>
   /** Resolves when no publish is under way. */

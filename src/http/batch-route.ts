@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { type RegistrationFields, registrationProblems, toRegistration } from '../domain/registration.ts'
-import { TransactionView, viewTransaction } from '../domain/transaction-view.ts'
+import { describeProblems, type RegistrationFields } from '../domain/registration.ts'
+import { TransactionView } from '../domain/transaction-view.ts'
 import type { TypedApp } from './app.ts'
-import { fieldProblem, Problem, toProblem } from './problem.ts'
+import { fieldProblem, Problem, ProblemError, toProblem } from './problem.ts'
+import { type RegisterDependencies, register } from './register.ts'
 import { problemAnswers, RegistrationBody } from './schemas.ts'
-import { conflictDetail, type TransactionDependencies } from './transaction-routes.ts'
 
 const MAX_TRANSACTIONS = 1_000
 /** 4 KiB for each of them. */
@@ -34,10 +34,7 @@ const BatchResults = Type.Object({
 })
 
 /** Many registrations in one request, each with its own answer: what is wrong with one is no matter to the others. */
-export function addBatchRoute(
-  app: TypedApp,
-  dependencies: Pick<TransactionDependencies, 'chain' | 'submit'>,
-): void {
+export function addBatchRoute(app: TypedApp, dependencies: RegisterDependencies): void {
   app.post(
     '/v1/transactions/batch',
     {
@@ -53,7 +50,7 @@ export function addBatchRoute(
     async (request) => {
       const { transactions } = request.body
       const results = await Promise.allSettled(
-        transactions.map((body) => register(request, body, dependencies)),
+        transactions.map((body) => registerOne(request, body, dependencies)),
       )
       // What befell all of them is the answer to the request: the database is away.
       const failed = results.filter((result) => result.status === 'rejected')
@@ -69,23 +66,22 @@ export function addBatchRoute(
 
 const NOT_RECORDED = refused(500, 'it could not be recorded; nothing was done, try again')
 
-async function register(
+async function registerOne(
   request: FastifyRequest,
   body: unknown,
-  { chain, submit }: Pick<TransactionDependencies, 'chain' | 'submit'>,
+  dependencies: RegisterDependencies,
 ): Promise<BatchResult> {
   const validate = request.compileValidationSchema(RegistrationBody, 'body')
-  const isValid = validate(body)
-  const problems = isValid
-    ? registrationProblems(body as RegistrationFields, chain)
-    : (validate.errors ?? []).map((error) => fieldProblem(error, 'body'))
-  if (problems.length > 0) {
-    const detail = problems.map(({ field, message }) => `${field} ${message}`).join('; ')
-    return refused(400, detail, problems)
+  if (!validate(body)) {
+    const problems = (validate.errors ?? []).map((error) => fieldProblem(error, 'body'))
+    return refused(400, describeProblems(problems), problems)
   }
-  const { outcome, transaction } = await submit(toRegistration(body as RegistrationFields, chain, request.id))
-  if (outcome === 'conflict') return refused(409, conflictDetail(transaction))
-  return { status: outcome === 'recorded' ? 202 : 200, transaction: viewTransaction(transaction) }
+  try {
+    return await register(body as RegistrationFields, request.id, dependencies)
+  } catch (error) {
+    if (error instanceof ProblemError) return refused(error.statusCode, error.message, error.problems)
+    throw error
+  }
 }
 
 function refused(...problem: Parameters<typeof toProblem>): BatchResult {

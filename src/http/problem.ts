@@ -8,7 +8,7 @@ import type {
   FastifySchemaValidationError,
 } from 'fastify'
 import { type Static, Type } from 'typebox'
-import type { FieldProblem } from '../domain/registration.ts'
+import { describeProblems, type FieldProblem } from '../domain/registration.ts'
 
 /** An error answer, RFC 9457. */
 export const Problem = Type.Object({
@@ -46,7 +46,7 @@ export function useProblems(app: FastifyInstance): void {
   app.setErrorHandler(async (error: FastifyError | ProblemError, request, reply) => {
     if ('validation' in error && error.validation) {
       const errors = error.validation.map((each) => fieldProblem(each, error.validationContext ?? 'request'))
-      return send(reply, 400, errors.map(({ field, message }) => `${field} ${message}`).join('; '), errors)
+      return send(reply, 400, describeProblems(errors), errors)
     }
     const status = error.statusCode ?? 500
     if (error instanceof ProblemError) {

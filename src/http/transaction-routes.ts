@@ -1,16 +1,12 @@
-import { type Registration, registrationProblems, toRegistration } from '../domain/registration.ts'
 import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
 import { TransactionView, viewTransaction } from '../domain/transaction-view.ts'
 import type { TypedApp } from './app.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { ProblemError } from './problem.ts'
+import { type RegisterDependencies, register } from './register.ts'
 import { ListQuery, problemAnswers, RegistrationBody, TransactionId, TransactionPage } from './schemas.ts'
 
-export interface TransactionDependencies {
-  readonly chain: string
-  submit(
-    registration: Registration,
-  ): Promise<{ outcome: 'recorded' | 'known' | 'conflict'; transaction: Transaction }>
+export interface TransactionDependencies extends RegisterDependencies {
   recheck(id: string): Promise<Transaction | null>
   load(id: string): Promise<Transaction | null>
   list(filter: {
@@ -39,17 +35,8 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
       },
     },
     async (request, reply) => {
-      const problems = registrationProblems(request.body, dependencies.chain)
-      if (problems.length > 0) {
-        const detail = problems.map(({ field, message }) => `${field} ${message}`).join('; ')
-        throw new ProblemError(400, detail, problems)
-      }
-      const registration = toRegistration(request.body, dependencies.chain, request.id)
-      const { outcome, transaction } = await dependencies.submit(registration)
-      if (outcome === 'conflict') {
-        throw new ProblemError(409, conflictDetail(transaction))
-      }
-      return reply.code(outcome === 'recorded' ? 202 : 200).send(viewTransaction(transaction))
+      const { status, transaction } = await register(request.body, request.id, dependencies)
+      return reply.code(status).send(transaction)
     },
   )
 
@@ -119,10 +106,6 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
       throw new ProblemError(409, `transaction ${id} is ${found.status}, which is final`)
     },
   )
-}
-
-export function conflictDetail({ id, txHash }: Transaction): string {
-  return `${txHash} is recorded already, as ${id}, with another kind, payload, from or nonce`
 }
 
 function notFound(id: string): ProblemError {

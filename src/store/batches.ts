@@ -1,9 +1,10 @@
 import type { Knex } from 'knex'
 import { createBatch } from '../domain/batch.ts'
 import type { Registration } from '../domain/registration.ts'
-import type { Transaction } from '../domain/transaction.ts'
+import type { Recorded, Transaction } from '../domain/transaction.ts'
+import { MAX_WRITES } from './business-writes.ts'
 import { type LoadedTransaction, loadOpenTogether } from './read.ts'
-import { type Recorded, recordTogether } from './record.ts'
+import { recordTogether } from './record.ts'
 import { type BusinessWrite, type Settlement, settleTogether } from './settle.ts'
 import { recordWaitsTogether, type Wait } from './wait.ts'
 
@@ -70,7 +71,7 @@ function createWritingBatch(db: Knex) {
   let oneTakesMs = 1
   return createBatch({
     maxRunning: WRITING_AT_ONCE,
-    maxItems: () => Math.min(MAX_ROWS, Math.max(1, Math.round(WRITING_TARGET_MS / oneTakesMs))),
+    maxItems: () => Math.min(MAX_WRITES, Math.max(1, Math.round(WRITING_TARGET_MS / oneTakesMs))),
     run: async (settlements: readonly Settlement[]) => {
       const startedAt = performance.now()
       const outcomes = await settleTogether(db, settlements)

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import type { Cursor } from '../domain/block.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { prepared } from './statement.ts'
 import {
@@ -7,13 +8,6 @@ import {
   type TransactionRow,
   toTransaction,
 } from './transaction-row.ts'
-
-/** How far the blocks of a chain were followed. */
-export interface Cursor {
-  readonly blockNumber: number
-  /** How often the blocks after it were begun without an end. */
-  readonly attempts: number
-}
 
 export async function readCursor(db: Knex, chain: string): Promise<Cursor | null> {
   const row: { block_number: string; attempts: number } | undefined = await db('chain_cursors')

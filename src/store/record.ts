@@ -1,16 +1,10 @@
 import type { Knex } from 'knex'
 import { v7 as uuidv7 } from 'uuid'
 import type { Registration } from '../domain/registration.ts'
-import { recordedTransaction, type Transaction } from '../domain/transaction.ts'
+import { type Recorded, recordedTransaction } from '../domain/transaction.ts'
 import { prepared } from './statement.ts'
 import { together } from './together.ts'
 import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
-
-/** `recorded`: a new row. `known`: it was there with the same content. `conflict`: with other content. */
-export interface Recorded {
-  readonly outcome: 'recorded' | 'known' | 'conflict'
-  readonly transaction: Transaction
-}
 
 /**
  * Records transactions as pending, due at once. The unique key on (chain, tx_hash) decides between concurrent

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import { outcomeEvent } from '../domain/event.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Failure, Transaction } from '../domain/transaction.ts'
+import { runBusinessWrites } from './business-writes.ts'
 import { insertEvents } from './outbox.ts'
 import { prepared } from './statement.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
@@ -73,16 +74,13 @@ async function settleAll(
   settlements: readonly Settlement[],
 ): Promise<(Transaction | null)[]> {
   const settled = await update(trx, settlements)
-  const errors = new Map<string, unknown>()
-  for (const { transaction, businessWrite } of settlements) {
-    const changed = settled.get(transaction.id)
-    if (!changed || !businessWrite) continue
-    try {
-      await withinSavepoint(trx, (savepoint) => businessWrite(savepoint, changed))
-    } catch (error) {
-      errors.set(transaction.id, error)
-    }
-  }
+  const writes = settlements.flatMap(({ transaction: { id }, businessWrite }) => {
+    const changed = settled.get(id)
+    return changed && businessWrite
+      ? [{ id, run: (own: Knex.Transaction) => businessWrite(own, changed) }]
+      : []
+  })
+  const errors = await runBusinessWrites(trx, writes)
   if (errors.size > 0) throw new WritesFailed(errors)
   const events = settlements.flatMap(({ transaction, status }) => {
     const changed = settled.get(transaction.id)
@@ -168,20 +166,4 @@ function toSettled({ transaction, status, receipt, failure }: Settlement, row: C
     receipt: receipt.raw,
     settledAt: row.settled_at,
   }
-}
-
-/**
- * A savepoint of its own: a handler that ends its transaction by itself ends only that. knex takes the
- * savepoint's end for the end of the work, so the work itself is awaited as well.
- */
-async function withinSavepoint(
-  trx: Knex.Transaction,
-  work: (savepoint: Knex.Transaction) => Promise<void>,
-): Promise<void> {
-  let working: Promise<void> = Promise.resolve()
-  await trx.transaction((savepoint) => {
-    working = work(savepoint)
-    return working
-  })
-  await working
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { listenOnLoopback } from '../../src/dev/ports.ts'
 
 /** What a connection is for, as confirmd tells the broker. */
 export type Purpose = 'publish' | 'consume'
@@ -66,12 +67,9 @@ export async function startAmqpProxy(brokerUrl: string): Promise<AmqpProxy> {
       })
     }
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the proxy got no port')
+  const port = await listenOnLoopback(server)
   const url = new URL(brokerUrl)
-  url.port = String(address.port)
+  url.port = String(port)
 
   return {
     url: url.toString(),

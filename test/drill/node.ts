@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { closeAtOnce, listenOnLoopback } from '../../src/dev/ports.ts'
 import { type DrillChain, type Outcome, senderOf } from './chain.ts'
 import type { Random } from './random.ts'
 
@@ -204,12 +204,9 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
     )
   })
   server.keepAliveTimeout = 60_000
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the node got no port')
+  const port = await listenOnLoopback(server)
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     get faults() {
       return faults
     },
@@ -223,11 +220,7 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
       onLook = changed
     },
     requests: () => requests,
-    stop: async () => {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
-    },
+    stop: () => closeAtOnce(server),
   }
 }
 

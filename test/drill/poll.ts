@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../support/until.ts'
 
 /** Asks again and again until the answer is true. False if the time is over first. */
 export async function pollUntil(
@@ -15,7 +16,5 @@ export async function pollUntil(
 
 /** As `pollUntil`, for facts without which a drill makes no sense: throws if the time is over. */
 export async function demand(what: string, look: () => Promise<boolean> | boolean, timeoutMs = 60_000) {
-  if (!(await pollUntil(look, { timeoutMs, intervalMs: 20 }))) {
-    throw new Error(`the drill waited ${timeoutMs} ms in vain until ${what}`)
-  }
+  await until(what, look, timeoutMs)
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { closeAtOnce, listenOnLoopback } from '../../src/dev/ports.ts'
 
 /** How the node answers a call, before it looks at the script: null means as it should. */
 export type Fault = (method: string, params: readonly unknown[]) => Answer | null
@@ -88,11 +88,7 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     head: () => head,
     asked: (method) => methods.get(method) ?? 0,
     looks: (txHash) => asked.get(txHash) ?? [],
-    stop: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
+    stop: () => closeAtOnce(server),
   }
 
   function resultOf({ method, params }: Call): unknown {
@@ -189,11 +185,8 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
   const server = createServer((request, response) => {
     void text(request).then((body) => respond(JSON.parse(body) as Call | Call[], response))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the scripted node got no port')
-  return Object.assign(node, { url: `http://127.0.0.1:${address.port}` })
+  const port = await listenOnLoopback(server)
+  return Object.assign(node, { url: `http://127.0.0.1:${port}` })
 }
 
 /** A hash that no other test uses. */

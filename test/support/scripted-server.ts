@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { closeAtOnce, listenOnLoopback } from '../../src/dev/ports.ts'
 
 /** An HTTP server that answers as a test says. */
 export interface ScriptedServer {
@@ -17,16 +17,9 @@ export async function startScriptedServer(
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the scripted server got no port')
+  const port = await listenOnLoopback(server)
   return {
-    url: `http://127.0.0.1:${address.port}`,
-    stop: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
+    url: `http://127.0.0.1:${port}`,
+    stop: () => closeAtOnce(server),
   }
 }
