@@ -150,6 +150,7 @@ async function openConfiguredChain(
   const { openChain } = await import('./chain/chain.ts')
   return openChain({
     urls: config.rpcUrls ?? [],
+    webSocketUrls: config.followBlocks ? config.rpcWebSocketUrls : [],
     chainId: config.chainId,
     timeoutMs: config.rpcTimeoutMs,
     maxInFlight: config.rpcMaxInFlight,
@@ -164,6 +165,10 @@ async function openConfiguredChain(
     onChainChecked: (node, problem) => {
       if (problem) log.error({ node, problem }, 'node not used')
       else log.info({ node }, 'node is on the right chain again')
+    },
+    onAnnouncing: (node, problem) => {
+      if (problem) log.warn({ node, problem }, 'no new blocks announced; they are asked for anyway')
+      else log.info({ node }, 'new blocks are announced')
     },
   })
 }

@@ -13,6 +13,8 @@ export interface Config {
   readonly amqpPrefix: string
   /** In order of preference. Null: a local development chain. */
   readonly rpcUrls: readonly string[] | null
+  /** Nodes that announce new heads. */
+  readonly rpcWebSocketUrls: readonly string[]
   readonly rpcTimeoutMs: number
   readonly chain: string
   readonly chainId: number
@@ -93,6 +95,14 @@ const SETTINGS = {
     fallbackText: 'local development chain',
     meaning: 'JSON-RPC nodes of the chain, separated by commas, in order of preference',
     read: (text) => list(text).map(urlOf('http:', 'https:')),
+  }),
+  rpcWebSocketUrls: setting({
+    variable: 'RPC_WS_URLS',
+    fallback: null,
+    fallbackText: 'none',
+    meaning:
+      'nodes that announce new blocks over WebSocket, separated by commas: a hint when to ask `RPC_URLS`',
+    read: (text) => list(text).map(urlOf('ws:', 'wss:')),
   }),
   rpcTimeoutMs: setting({
     variable: 'RPC_TIMEOUT_MS',
@@ -325,6 +335,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ...values,
     production,
     apiKeys: values.apiKeys ?? [],
+    rpcWebSocketUrls: values.rpcWebSocketUrls ?? [],
     sweepGraceMs: values.sweepGraceMs ?? longestMs + SWEEP_GRACE_BEYOND_LONGEST_DELAY_MS,
   })
 }

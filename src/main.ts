@@ -161,8 +161,8 @@ function runKeyCreate({ name }: { name?: string }): void {
 }
 
 /** The settings that hold credentials. */
-function urlsOf({ databaseUrl, amqpUrl, rpcUrls }: Config): string[] {
-  return [databaseUrl, amqpUrl, ...(rpcUrls ?? [])].filter((url) => url !== null)
+function urlsOf({ databaseUrl, amqpUrl, rpcUrls, rpcWebSocketUrls }: Config): string[] {
+  return [databaseUrl, amqpUrl, ...(rpcUrls ?? []), ...rpcWebSocketUrls].filter((url) => url !== null)
 }
 
 function configOrExit(defaults: Record<string, string> = {}): Config {

@@ -1,4 +1,5 @@
 import type { BlockSource } from '../domain/block.ts'
+import type { HeadAnnouncements } from './head-announcements.ts'
 import type { HeadTracker } from './head-tracker.ts'
 import type { Block, ChainNode } from './node.ts'
 import { RpcError } from './rpc-error.ts'
@@ -7,6 +8,7 @@ export interface BlockSourceOptions {
   /** In order of preference. */
   readonly nodes: readonly ChainNode[]
   readonly heads: HeadTracker
+  readonly announcements: Pick<HeadAnnouncements, 'wait'>
   /** Blocks that must follow a block before what it holds is final. */
   readonly finalityDepthBlocks: number
 }
@@ -20,7 +22,12 @@ const QUIET_MS = 3_000
  * The final blocks of the chain, from one node as long as it serves: block, head and receipts are of one node, so
  * they fit each other. A node that fails, or falls behind, is left for the next.
  */
-export function createBlockSource({ nodes, heads, finalityDepthBlocks }: BlockSourceOptions): BlockSource {
+export function createBlockSource({
+  nodes,
+  heads,
+  announcements,
+  finalityDepthBlocks,
+}: BlockSourceOptions): BlockSource {
   let current: { node: ChainNode; headNumber: number; sinceMs: number } | null = null
 
   /** The first node, in order of preference, that is on our chain, fresh, and not the one to be left. */
@@ -116,6 +123,9 @@ export function createBlockSource({ nodes, heads, finalityDepthBlocks }: BlockSo
         const { headNumber } = serving
         return ready.map((block) => ({ ...block, node: node.name, headNumber }))
       }),
+
+    wait: (blockNumber, timeoutMs, signal) =>
+      announcements.wait(blockNumber + finalityDepthBlocks, timeoutMs, signal),
 
     receiptsOf: async (block, txHashes) => {
       const node = nodes.find(({ name }) => name === block.node)

@@ -3,6 +3,7 @@ import type { Observation, Query } from '../domain/finality.ts'
 import { batchTransport } from './batching-transport.ts'
 import { createBlockSource } from './block-source.ts'
 import { guardTransport, type RpcCall } from './guarded-transport.ts'
+import { listenForHeads } from './head-announcements.ts'
 import { createHeadTracker } from './head-tracker.ts'
 import { createChainNode } from './node.ts'
 import { observe } from './observe.ts'
@@ -11,6 +12,8 @@ import { createRpcTransport } from './rpc-transport.ts'
 export interface ChainOptions {
   /** In order of preference. */
   readonly urls: readonly string[]
+  /** Nodes that announce new heads; perhaps none. */
+  readonly webSocketUrls: readonly string[]
   readonly chainId: number
   readonly timeoutMs: number
   /** Most calls to one node at once. */
@@ -29,6 +32,8 @@ export interface ChainOptions {
   readonly onCall: (call: RpcCall) => void
   /** Told when a node is found on another chain (the problem), and when it is back on ours (null). */
   readonly onChainChecked: (node: string, problem: string | null) => void
+  /** Told when a node announces no new heads (why), and when it does (null). */
+  readonly onAnnouncing: (node: string, problem: string | null) => void
 }
 
 export interface Chain {
@@ -40,6 +45,8 @@ export interface Chain {
 /** An answer holds one receipt, header or transaction; a receipt with very many logs has some MiB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
+const PING_INTERVAL_MS = 10_000
+
 export function openChain(options: ChainOptions): Chain {
   const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked } = options
   const { witnesses, finalityDepthBlocks, redact } = options
@@ -49,6 +56,11 @@ export function openChain(options: ChainOptions): Chain {
     const batching = batchTransport(guarded, { maxCalls: options.maxBatchCalls, maxInFlight })
     return createChainNode(batching, { chainId, recentHeadMs: options.recentHeadMs, onChainChecked })
   })
+  const announcements = listenForHeads({
+    urls: options.webSocketUrls,
+    pingIntervalMs: PING_INTERVAL_MS,
+    onChanged: options.onAnnouncing,
+  })
   const heads = createHeadTracker({
     maxLagBlocks: options.maxLagBlocks,
     maxAgeMs: options.maxHeadAgeMs,
@@ -57,9 +69,10 @@ export function openChain(options: ChainOptions): Chain {
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
   for (const node of nodes) node.checkChain().catch(() => undefined)
   return {
-    blocks: createBlockSource({ nodes, heads, finalityDepthBlocks }),
+    blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks }),
     observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),
     close: async () => {
+      announcements.close()
       await Promise.all(nodes.map((node) => node.close()))
     },
   }

@@ -8,6 +8,8 @@ import { accepts, freePort } from './ports.ts'
 export interface DevelopmentChain {
   /** Answers `klay_*` and `kaia_*`. */
   readonly url: string
+  /** Announces new blocks. */
+  readonly webSocketUrl: string
   stop(): Promise<void>
 }
 
@@ -42,6 +44,7 @@ export async function startDevelopmentChain(options: DevelopmentChainOptions): P
   }
   return {
     url: shim.url,
+    webSocketUrl: `ws://127.0.0.1:${port}`,
     stop: async () => {
       await shim.stop()
       await anvil.stop()

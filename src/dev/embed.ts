@@ -17,10 +17,10 @@ const FOLDER = '.confirmd'
 export async function embedMissing(
   config: Config,
   lifecycle: Lifecycle,
-): Promise<{ databaseUrl: string; rpcUrls: readonly string[]; parts: EmbeddedPart[] }> {
+): Promise<Pick<Config, 'rpcUrls' | 'rpcWebSocketUrls'> & { databaseUrl: string; parts: EmbeddedPart[] }> {
   const folder = resolve(FOLDER)
   const parts: EmbeddedPart[] = []
-  let { databaseUrl, rpcUrls } = config
+  let { databaseUrl, rpcUrls, rpcWebSocketUrls } = config
   if (databaseUrl === null) {
     const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
     const postgres = await startEmbeddedPostgres({ folder: join(folder, 'postgres') })
@@ -39,11 +39,12 @@ export async function embedMissing(
     const chain = await startDevelopmentChain({ chainId: config.chainId, stateFile })
     lifecycle.add('development chain', chain.stop)
     rpcUrls = [chain.url]
+    rpcWebSocketUrls = [chain.webSocketUrl]
     parts.push({
       part: 'development chain',
       location: `${chain.url}, blocks of 1 s`,
       insteadSet: 'RPC_URLS',
     })
   }
-  return { databaseUrl, rpcUrls, parts }
+  return { databaseUrl, rpcUrls, rpcWebSocketUrls, parts }
 }

@@ -19,6 +19,8 @@ export interface BlockSource {
   firstSince(timeMs: number): Promise<number>
   /** The final blocks from this number on, as far as there are any; at most `limit`. */
   read(from: number, limit: number): Promise<readonly FinalBlock[]>
+  /** Waits for so long, or until the block is said to be there: only then may asking for it be of use sooner. */
+  wait(blockNumber: number, timeoutMs: number, signal: AbortSignal): Promise<void>
   /** Receipts of these transactions of the block, from the node that gave it; without those it can't give. */
   receiptsOf(block: FinalBlock, txHashes: readonly string[]): Promise<readonly Receipt[]>
 }

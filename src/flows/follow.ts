@@ -62,7 +62,7 @@ export async function follow(dependencies: FollowDependencies, signal: AbortSign
       failing = false
       const last = found.at(-1)
       if (!last) {
-        await sleep(pace.waitMs(clock().getTime()), undefined, { signal }).catch(() => undefined)
+        await blocks.wait(next, pace.waitMs(clock().getTime()), signal)
         continue
       }
       pace.saw(clock().getTime())

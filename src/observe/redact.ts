@@ -18,7 +18,7 @@ const SECRET_HEADER =
 
 /**
  * Takes secrets out of a text. Made from the URLs of the configuration: their passwords, and the paths and
- * queries of those over HTTP, where node providers have their keys. The text is searched as a whole, because
+ * queries of those of nodes, where node providers have their keys. The text is searched as a whole, because
  * nobody knows in which message, cause or property of a library's error an address comes back.
  */
 export function createRedact(urls: readonly string[]): (text: string) => string {
@@ -39,7 +39,7 @@ export function createRedact(urls: readonly string[]): (text: string) => string 
 function secretsOf(text: string): string[] {
   if (!URL.canParse(text)) return [text]
   const url = new URL(text)
-  const isNode = url.protocol.startsWith('http')
+  const isNode = /^(http|ws)s?:$/.test(url.protocol)
   const words = [
     url.password,
     ...(isNode ? [url.username, ...url.pathname.split('/'), ...url.searchParams.values()] : []),

@@ -30,6 +30,7 @@ describe('what counts as an observation', () => {
   function open(count: number, changes = {}): Chain {
     const chain = openChain({
       urls: nodes.slice(0, count).map(({ url }) => url),
+      webSocketUrls: [],
       chainId: 8217,
       timeoutMs: 300,
       maxInFlight: 4,
@@ -42,6 +43,7 @@ describe('what counts as an observation', () => {
       redact: (text: string) => text,
       onCall: (call) => calls.push(call),
       onChainChecked: (_node, problem) => chainProblems.push(problem),
+      onAnnouncing: () => undefined,
       ...changes,
     })
     opened.push(chain)

@@ -8,6 +8,7 @@ describe('the redaction', () => {
     'amqp://owner:broker"word@mq.example/vhost',
     'https://node.example/v3/path-key-0123?token=query-key-0123',
     'https://user-key-0123@node.example/rpc',
+    'wss://node.example/ws/socket-key-0123',
   ])
 
   it.each([
@@ -16,6 +17,7 @@ describe('the redaction', () => {
     ['a password in the query', 'tls-secret-1'],
     ['a key in a path', 'path-key-0123'],
     ['a key in a query', 'query-key-0123'],
+    ['a key in the path of a WebSocket', 'socket-key-0123'],
     ['a key in place of the user', 'user-key-0123'],
   ])('takes out %s', (_title, secret) => {
     expect(redact(`connect ${secret}: refused`)).toBe('connect [redacted]: refused')

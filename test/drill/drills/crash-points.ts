@@ -1,6 +1,6 @@
 import { type RoleProcess, startRole } from '../../../src/dev/role-process.ts'
 import { createStore } from '../../../src/store/store.ts'
-import { type AmqpProxy, type ProxiedConnection, startAmqpProxy } from '../amqp-proxy.ts'
+import { type ProxiedConnection, startAmqpProxy } from '../amqp-proxy.ts'
 import type { Drill, DrillContext } from '../drill.ts'
 import { startFleet } from '../fleet.ts'
 import type { Entry } from '../ledger.ts'
@@ -17,10 +17,12 @@ const NEVER = Number.POSITIVE_INFINITY
 /** Short, so that a lost check is found within the drill. */
 const SETTINGS = { SWEEP_INTERVAL_MS: '1000', SWEEP_GRACE_MS: '5000', ...QUEUE_ALONE }
 
-interface Stage {
+interface Shared {
   readonly parts: Parts
-  readonly proxy: AmqpProxy
   readonly registrar: Registrar
+}
+
+interface Stage extends Shared {
   start(role: 'api' | 'worker'): Promise<RoleProcess>
   connection(purpose: 'publish' | 'consume'): Promise<ProxiedConnection>
 }
@@ -34,36 +36,53 @@ export const crashPoints: Drill = {
   title:
     'SIGKILL at five points, 100× each: after insert; before confirm; before ack of a wait and of a verdict; in the sweep',
   run: async (context) => {
-    const { ledger, scaled, say, tally } = context
-    const stage = await setStage(context)
-    const crashes = scaled(CRASHES_PER_POINT, 2)
-    for (const [name, reach] of Object.entries(CRASH_POINTS)) {
-      for (let crash = 0; crash < crashes; crash++) {
-        const entries = ledger.make(PER_CRASH, { absent: 0, maxDelayMs: 1 })
-        const victim = await reach(stage, entries)
-        await victim.kill()
-        tally.kills += 1
-        // What was not answered for is asked for again, as a backend would.
-        await stage.registrar.register(entries.filter(({ recorded }) => !recorded))
-        for (const entry of entries) appear(stage.parts.chain, entry)
-      }
-      say(`${crashes} crashes ${name}`)
-    }
-    await startFleet(context, 'worker', stage.parts.environment, { size: 4 })
-    return settleAndJudge(context, stage.parts)
+    const shared = await startShared(context)
+    const crashes = context.scaled(CRASHES_PER_POINT, 2)
+    // Side by side: what the one leaves in the queue the workers of the other take, as they would anyway.
+    await Promise.all([
+      crashAt(context, await setStage(context, shared), API_POINTS, crashes),
+      crashAt(context, await setStage(context, shared), WORKER_POINTS, crashes),
+    ])
+    const { parts } = shared
+    await startFleet(context, 'worker', parts.environment, { size: 4 })
+    return settleAndJudge(context, parts)
   },
 }
 
-async function setStage(context: DrillContext): Promise<Stage> {
+async function crashAt(
+  { ledger, say, tally }: DrillContext,
+  stage: Stage,
+  points: Readonly<Record<string, CrashPoint>>,
+  crashes: number,
+): Promise<void> {
+  for (const [name, reach] of Object.entries(points)) {
+    for (let crash = 0; crash < crashes; crash++) {
+      const entries = ledger.make(PER_CRASH, { absent: 0, maxDelayMs: 1 })
+      const victim = await reach(stage, entries)
+      await victim.kill()
+      tally.kills += 1
+      // What was not answered for is asked for again, as a backend would.
+      await stage.registrar.register(entries.filter(({ recorded }) => !recorded))
+      for (const entry of entries) appear(stage.parts.chain, entry)
+    }
+    say(`${crashes} crashes ${name}`)
+  }
+}
+
+async function startShared(context: DrillContext): Promise<Shared> {
   const parts = await startParts(context, { settings: SETTINGS })
-  const proxy = await startAmqpProxy(parts.rabbitmq.url)
-  context.lifecycle.add('proxy', proxy.close)
   const apis = await startFleet(context, 'api', parts.environment, { size: 1 })
   const registrar = createRegistrar(parts.chain, apis.url)
   context.lifecycle.add('registrar', registrar.close)
+  return { parts, registrar }
+}
+
+/** With a proxy of its own: its newest connections are of its newest process. */
+async function setStage({ lifecycle }: DrillContext, { parts, registrar }: Shared): Promise<Stage> {
+  const proxy = await startAmqpProxy(parts.rabbitmq.url)
+  lifecycle.add('proxy', proxy.close)
   return {
     parts,
-    proxy,
     registrar,
     start: (role) =>
       startRole(role, { ...parts.environment, AMQP_URL: proxy.url }, { keepLine: () => false }),
@@ -76,7 +95,7 @@ async function setStage(context: DrillContext): Promise<Stage> {
   }
 }
 
-const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
+const API_POINTS: Readonly<Record<string, CrashPoint>> = {
   'after the insert, before the publish': async (stage, entries) => {
     const { api, publishing, registrar } = await startApi(stage)
     publishing.delayToBroker(NEVER)
@@ -92,7 +111,9 @@ const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
     await demand('the checks are sent', () => entries.every(({ txHash }) => publishing.hasSent(txHash)))
     return api
   },
+}
 
+const WORKER_POINTS: Readonly<Record<string, CrashPoint>> = {
   'after the confirm of a wait, before the ack': async (stage, entries) => {
     const { worker, publishing, consuming } = await startWorker(stage)
     consuming.delayToBroker(NEVER)
