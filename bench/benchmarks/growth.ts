@@ -4,6 +4,7 @@ import type { Lifecycle } from '../../src/lifecycle.ts'
 import { createStore, type Store } from '../../src/store/store.ts'
 import type { Benchmark, Figures, Variant } from '../benchmark.ts'
 import { createDatabase, type Parts } from '../parts.ts'
+import { findSequentialScans, type Statement, statementsOf } from '../plans.ts'
 
 const STORED = [1_000, 100_000, 1_000_000]
 const PENDING = [100, 10_000, 100_000]
@@ -29,14 +30,18 @@ const SIZES = [
   })),
 ]
 
+/** Statements of which EXPLAIN says that they read a table from end to end: right on small ones, ruinous on large. */
+const SCANNING = 'whole-table reads'
 const FIGURES = ['record µs', 'check µs', 'sweep ms', 'follow ms'] as const
 
 export const growth: Benchmark = {
   name: 'growth',
-  method: `Our own statements on tables of these sizes, analysed, one process, nothing else at work. *record*: one of ${grouped(RECORDED)} registrations; *check*: one row of ${CHECKED} that are loaded and put off together; *sweep*: a search for overdue rows that finds none; *follow*: the rows of a block of ${grouped(IN_A_BLOCK)} transactions of which ${OURS_IN_A_BLOCK} are ours.`,
+  method: `Our own statements on tables of these sizes, analysed, one process, nothing else at work. *record*: one of ${grouped(RECORDED)} registrations; *check*: one row of ${CHECKED} that are loaded and put off together; *sweep*: a search for overdue rows that finds none; *follow*: the rows of a block of ${grouped(IN_A_BLOCK)} transactions of which ${OURS_IN_A_BLOCK} are ours; *whole-table reads*: how many of these statements have a sequential scan in their plan, by EXPLAIN.`,
   aims: (median) => {
     const small = titleOf(1_000, 1_000)
-    return FIGURES.map((figure) => {
+    const large = titleOf(1_000_000, USUAL_PENDING)
+    const scanning = median(large, SCANNING)
+    const steady = FIGURES.map((figure) => {
       const ratios = SIZES.map(
         ({ stored, pending }) => median(titleOf(stored, pending), figure) / median(small, figure),
       )
@@ -46,6 +51,8 @@ export const growth: Benchmark = {
         reached: worst <= MAX_RATIO,
       }
     })
+    const text = `no statement reads a whole table at ${large} (${scanning})`
+    return [...steady, { text, reached: scanning === 0 }]
   },
   variants: async ({ smoke, lifecycle, parts }) => {
     const sizes = smoke ? SIZES.slice(0, 1) : SIZES
@@ -94,6 +101,13 @@ async function fill(
 }
 
 async function measure(db: Knex, store: Store, ours: readonly string[]): Promise<Figures> {
+  const statements: Statement[] = []
+  async function timed(work: () => Promise<unknown>): Promise<number> {
+    const startedAt = performance.now()
+    statements.push(...(await statementsOf(db, work)))
+    return performance.now() - startedAt
+  }
+
   const recordMs = await timed(() =>
     Promise.all(
       Array.from({ length: RECORDED }, () => {
@@ -140,16 +154,13 @@ async function measure(db: Knex, store: Store, ours: readonly string[]): Promise
   const followMs = await timed(async () => {
     for (let turn = 0; turn < BLOCKS; turn++) await store.findOpen('kaia', block)
   })
+  const scanning = await findSequentialScans(db, statements)
+  for (const sql of scanning) process.stdout.write(`  reads a whole table: ${sql.replaceAll(/\s+/g, ' ')}\n`)
   return {
     'record µs': (recordMs * 1_000) / RECORDED,
     'check µs': (checkMs * 1_000) / (CHECK_TURNS * ids.length),
     'sweep ms': sweepMs / SWEEPS,
     'follow ms': followMs / BLOCKS,
+    [SCANNING]: scanning.length,
   }
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const startedAt = performance.now()
-  await work()
-  return performance.now() - startedAt
 }
