@@ -1,5 +1,5 @@
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Ajv } from 'ajv'
+import type { FromSchema } from 'json-schema-to-ts'
 import { type Json, jsonProblem } from './json.ts'
 
 /** What a backend gives to have a transaction watched. The chain and the kind have defaults. */
@@ -18,52 +18,50 @@ export interface Registration {
 /** The kind of a registration that names none. */
 export const DEFAULT_KIND = 'default'
 
-export const TxHash = Type.String({
+export const TxHash = {
+  type: 'string',
   pattern: '^0x[0-9a-fA-F]{64}$',
   description: 'a transaction hash: 0x and 64 hexadecimal digits',
-})
-export const Chain = Type.String({
+} as const
+export const Chain = {
+  type: 'string',
   pattern: '^[a-z0-9][a-z0-9-]{0,31}$',
   description: 'the name of the chain: up to 32 lower-case letters, digits and hyphens',
-})
-export const Kind = Type.String({
+} as const
+export const Kind = {
+  type: 'string',
   pattern: '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$',
   description: 'what the transaction means to the backend: up to 64 letters, digits and _ . : -',
-})
+} as const
 
-/** The fields of a registration, as HTTP and messages carry them. */
-export const registrationFields = {
-  txHash: TxHash,
-  chain: Type.Optional(Chain),
-  kind: Type.Optional(Kind),
-  payload: Type.Optional(Type.Unknown({ description: 'any JSON; given to the business write unchanged' })),
-  from: Type.Optional(
-    Type.String({
+/** A registration as HTTP and messages carry it. */
+export const RegistrationSchema = {
+  type: 'object',
+  required: ['txHash'],
+  properties: {
+    txHash: TxHash,
+    chain: Chain,
+    kind: Kind,
+    payload: { description: 'any JSON; given to the business write unchanged' },
+    from: {
+      type: 'string',
       pattern: '^0x[0-9a-fA-F]{40}$',
       description: "the sender's address: 0x and 40 hexadecimal digits",
-    }),
-  ),
-  nonce: Type.Optional(
-    Type.Integer({
+    },
+    nonce: {
+      type: 'integer',
       minimum: 0,
       maximum: Number.MAX_SAFE_INTEGER,
       description: "the sender's nonce of the transaction: a whole number, 0 or more",
-    }),
-  ),
-}
+    },
+  },
+} as const
 
 /** The fields of a registration before its defaults are filled in. */
-export interface RegistrationFields {
-  readonly txHash: string
-  readonly chain?: string
-  readonly kind?: string
-  readonly payload?: unknown
-  readonly from?: string
-  readonly nonce?: number
-}
+export type RegistrationFields = FromSchema<typeof RegistrationSchema>
 
 /** A field that can't be taken, and why. */
-export interface FieldProblem {
+export type FieldProblem = {
   readonly field: string
   readonly message: string
 }
@@ -101,7 +99,7 @@ export function toRegistration(
   }
 }
 
-const foreignRegistration = Compile(Type.Object(registrationFields))
+const isRegistration = new Ajv({ allErrors: true }).compile<RegistrationFields>(RegistrationSchema)
 
 /**
  * Reads a registration out of a foreign service's message; unknown fields are ignored.
@@ -112,13 +110,16 @@ export function parseForeignRegistration(
   chain: string,
   correlationId: string | null,
 ): Registration | string {
-  if (!foreignRegistration.Check(fields)) {
-    const errors = foreignRegistration.Errors(fields)
+  if (!isRegistration(fields)) {
+    const errors = isRegistration.errors ?? []
     return describeProblems(
-      errors.map(({ instancePath, message }) => ({ field: instancePath.slice(1) || 'message', message })),
+      errors.map(({ instancePath, message }) => ({
+        field: instancePath.slice(1) || 'message',
+        message: message ?? 'is not valid',
+      })),
     )
   }
-  const problems = registrationProblems(fields as RegistrationFields, chain)
+  const problems = registrationProblems(fields, chain)
   if (problems.length > 0) return describeProblems(problems)
-  return toRegistration(fields as RegistrationFields, chain, correlationId)
+  return toRegistration(fields, chain, correlationId)
 }

@@ -1,39 +1,63 @@
-import { type Static, Type } from 'typebox'
+import type { FromSchema } from 'json-schema-to-ts'
 import { TRANSACTION_STATUSES, type Transaction } from './transaction.ts'
 
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
-  Type.Union([schema, Type.Null()])
-const Timestamp = Type.String({ format: 'date-time' })
+const Timestamp = { type: 'string', format: 'date-time' } as const
+const NullableTimestamp = { type: ['string', 'null'], format: 'date-time' } as const
+const NullableString = { type: ['string', 'null'] } as const
 
-export const Status = Type.Enum([...TRANSACTION_STATUSES], { type: 'string' })
+export const Status = { type: 'string', enum: TRANSACTION_STATUSES } as const
 
 /** A transaction as the API, events and SQL business writes show it. */
-export const TransactionView = Type.Object({
-  id: Type.String({ format: 'uuid' }),
-  chain: Type.String(),
-  txHash: Type.String(),
-  kind: Type.String(),
-  payload: Type.Unknown(),
-  status: Status,
-  retryCount: Type.Integer(),
-  failure: Nullable(Type.Object({ code: Nullable(Type.String()), name: Type.String() })),
-  receipt: Nullable(
-    Type.Object({
-      blockNumber: Type.Integer(),
-      blockHash: Type.String(),
-      transactionIndex: Type.Integer(),
-      gasUsed: Type.String({ description: 'decimal' }),
-      effectiveGasPrice: Nullable(Type.String({ description: 'wei, decimal' })),
-    }),
-  ),
-  lastError: Nullable(Type.String()),
-  createdAt: Timestamp,
-  lastCheckedAt: Nullable(Timestamp),
-  nextCheckAt: Nullable(Timestamp),
-  settledAt: Nullable(Timestamp),
-})
+export const TransactionView = {
+  type: 'object',
+  required: [
+    ...[
+      'id',
+      'chain',
+      'txHash',
+      'kind',
+      'payload',
+      'status',
+      'retryCount',
+      'failure',
+      'receipt',
+      'lastError',
+    ],
+    ...['createdAt', 'lastCheckedAt', 'nextCheckAt', 'settledAt'],
+  ],
+  properties: {
+    id: { type: 'string', format: 'uuid' },
+    chain: { type: 'string' },
+    txHash: { type: 'string' },
+    kind: { type: 'string' },
+    payload: {},
+    status: Status,
+    retryCount: { type: 'integer' },
+    failure: {
+      type: ['object', 'null'],
+      required: ['code', 'name'],
+      properties: { code: NullableString, name: { type: 'string' } },
+    },
+    receipt: {
+      type: ['object', 'null'],
+      required: ['blockNumber', 'blockHash', 'transactionIndex', 'gasUsed', 'effectiveGasPrice'],
+      properties: {
+        blockNumber: { type: 'integer' },
+        blockHash: { type: 'string' },
+        transactionIndex: { type: 'integer' },
+        gasUsed: { type: 'string', description: 'decimal' },
+        effectiveGasPrice: { ...NullableString, description: 'wei, decimal' },
+      },
+    },
+    lastError: NullableString,
+    createdAt: Timestamp,
+    lastCheckedAt: NullableTimestamp,
+    nextCheckAt: NullableTimestamp,
+    settledAt: NullableTimestamp,
+  },
+} as const
 
-export type TransactionView = Static<typeof TransactionView>
+export type TransactionView = FromSchema<typeof TransactionView>
 
 export function viewTransaction(transaction: Transaction): TransactionView {
   const { inclusion } = transaction

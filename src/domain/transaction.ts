@@ -32,7 +32,7 @@ export interface Inclusion {
 }
 
 /** Why a transaction reverted: Kaia's `txError` and its name. */
-export interface Failure {
+export type Failure = {
   readonly code: string | null
   readonly name: string
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import helmet from '@fastify/helmet'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import { Ajv } from 'ajv'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { answerClientError, answerFrameworkError, ProblemError, useProblems } from './problem.ts'
@@ -33,7 +33,7 @@ const SECURITY_HEADERS = {
 /** What a caller may give as X-Request-Id; anything else gets an id of ours. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
-export const typed = (app: FastifyInstance) => app.withTypeProvider<TypeBoxTypeProvider>()
+export const typed = (app: FastifyInstance) => app.withTypeProvider<JsonSchemaToTsProvider>()
 export type TypedApp = ReturnType<typeof typed>
 
 /** An HTTP server without routes: limits, request ids, validation that names every field, errors as problems. */

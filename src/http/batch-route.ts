@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { type Static, Type } from 'typebox'
+import type { FromSchema } from 'json-schema-to-ts'
 import { describeProblems, type RegistrationFields } from '../domain/registration.ts'
 import { TransactionView } from '../domain/transaction-view.ts'
 import type { TypedApp } from './app.ts'
@@ -11,27 +11,39 @@ const MAX_TRANSACTIONS = 1_000
 /** 4 KiB for each of them. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024
 
-const BatchBody = Type.Object(
-  {
-    transactions: Type.Array(Type.Unknown(), {
+const BatchBody = {
+  type: 'object',
+  required: ['transactions'],
+  additionalProperties: false,
+  properties: {
+    transactions: {
+      type: 'array',
+      items: {},
       minItems: 1,
       maxItems: MAX_TRANSACTIONS,
       description: `up to ${MAX_TRANSACTIONS} bodies of POST /v1/transactions`,
-    }),
+    },
   },
-  { additionalProperties: false },
-)
+} as const
 
-const BatchResult = Type.Object({
-  status: Type.Integer({ description: 'what POST /v1/transactions would have answered for it alone' }),
-  transaction: Type.Optional(TransactionView),
-  problem: Type.Optional(Problem),
-})
-type BatchResult = Static<typeof BatchResult>
+const BatchResult = {
+  type: 'object',
+  required: ['status'],
+  properties: {
+    status: { type: 'integer', description: 'what POST /v1/transactions would have answered for it alone' },
+    transaction: TransactionView,
+    problem: Problem,
+  },
+} as const
+type BatchResult = FromSchema<typeof BatchResult>
 
-const BatchResults = Type.Object({
-  results: Type.Array(BatchResult, { description: 'in the order of the transactions' }),
-})
+const BatchResults = {
+  type: 'object',
+  required: ['results'],
+  properties: {
+    results: { type: 'array', items: BatchResult, description: 'in the order of the transactions' },
+  },
+} as const
 
 /** Many registrations in one request, each with its own answer: what is wrong with one is no matter to the others. */
 export function addBatchRoute(app: TypedApp, dependencies: RegisterDependencies): void {

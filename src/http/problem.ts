@@ -7,18 +7,29 @@ import type {
   FastifyRequest,
   FastifySchemaValidationError,
 } from 'fastify'
-import { type Static, Type } from 'typebox'
+import type { FromSchema } from 'json-schema-to-ts'
 import { describeProblems, type FieldProblem } from '../domain/registration.ts'
 
 /** An error answer, RFC 9457. */
-export const Problem = Type.Object({
-  type: Type.String({ description: 'always about:blank: the status says what kind of problem it is' }),
-  title: Type.String(),
-  status: Type.Integer(),
-  detail: Type.String(),
-  errors: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
-})
-export type Problem = Static<typeof Problem>
+export const Problem = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail'],
+  properties: {
+    type: { type: 'string', description: 'always about:blank: the status says what kind of problem it is' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['field', 'message'],
+        properties: { field: { type: 'string' }, message: { type: 'string' } },
+      },
+    },
+  },
+} as const
+export type Problem = FromSchema<typeof Problem>
 
 /** Thrown by a route to answer with a problem. */
 export class ProblemError extends Error {

@@ -1,47 +1,65 @@
-import { Type } from 'typebox'
-import { Chain, Kind, registrationFields, TxHash } from '../domain/registration.ts'
+import { Chain, Kind, RegistrationSchema, TxHash } from '../domain/registration.ts'
 import { Status, TransactionView } from '../domain/transaction-view.ts'
 import { Problem } from './problem.ts'
 
-export const RegistrationBody = Type.Object(registrationFields, { additionalProperties: false })
+export const RegistrationBody = { ...RegistrationSchema, additionalProperties: false } as const
 
-export const TransactionId = Type.Object({
-  id: Type.String({
-    pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
-    description: 'the id of a transaction: a UUID',
-  }),
-})
+export const TransactionId = {
+  type: 'object',
+  required: ['id'],
+  properties: {
+    id: {
+      type: 'string',
+      pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
+      description: 'the id of a transaction: a UUID',
+    },
+  },
+} as const
 
 export const MAX_PAGE_SIZE = 200
+const DEFAULT_PAGE_SIZE = 50
 
-export const ListQuery = Type.Object(
-  {
-    txHash: Type.Optional(TxHash),
-    chain: Type.Optional(Chain),
-    status: Type.Optional({ ...Status, description: `one of ${Status.enum.join(', ')}` }),
-    kind: Type.Optional(Kind),
-    limit: Type.Integer({
+export const ListQuery = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    txHash: TxHash,
+    chain: Chain,
+    status: { ...Status, description: `one of ${Status.enum.join(', ')}` },
+    kind: Kind,
+    limit: {
+      type: 'integer',
       minimum: 1,
       maximum: MAX_PAGE_SIZE,
-      default: 50,
+      default: DEFAULT_PAGE_SIZE,
       description: `the size of a page: a whole number from 1 to ${MAX_PAGE_SIZE}`,
-    }),
-    cursor: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 100, description: 'the nextCursor of an earlier page' }),
-    ),
+    },
+    cursor: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 100,
+      description: 'the nextCursor of an earlier page',
+    },
   },
-  { additionalProperties: false },
-)
+} as const
 
-export const TransactionPage = Type.Object({
-  transactions: Type.Array(TransactionView),
-  nextCursor: Type.Union([Type.String(), Type.Null()], { description: 'null on the last page' }),
-})
+export const TransactionPage = {
+  type: 'object',
+  required: ['transactions', 'nextCursor'],
+  properties: {
+    transactions: { type: 'array', items: TransactionView },
+    nextCursor: { type: ['string', 'null'], description: 'null on the last page' },
+  },
+} as const
 
-export const Health = Type.Object({
-  status: Type.Union([Type.Literal('ok'), Type.Literal('unavailable')]),
-  checks: Type.Record(Type.String(), Type.String()),
-})
+export const Health = {
+  type: 'object',
+  required: ['status', 'checks'],
+  properties: {
+    status: { type: 'string', enum: ['ok', 'unavailable'] },
+    checks: { type: 'object', additionalProperties: { type: 'string' } },
+  },
+} as const
 
 /** What the guard of the API answers on any of its routes: no key, not from here, too many, too busy. */
 const GUARD_STATUSES = [401, 403, 429, 503] as const
