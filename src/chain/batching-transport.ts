@@ -19,6 +19,8 @@ export interface CallTransport extends Omit<RpcTransport, 'send'> {
  * calls after the one whose answer was too much; proxies with HTTP status 413.
  */
 const REFUSALS = [-32_600, -32_003, 413]
+/** A burst of looks is a few requests, and not one for each; a node that hangs keeps nobody for long. */
+const PATIENCE = { runs: 2, ms: 20 }
 /** A limit that a node showed is kept to for so long; behind a load balancer the next one may have none. */
 const LIMIT_KEPT_MS = 600_000
 
@@ -104,7 +106,7 @@ export function batchTransport(
     return outcomes
   }
 
-  const send = createBatch({ run, maxItems: limit, maxRunning: maxInFlight })
+  const send = createBatch({ run, maxItems: limit, maxRunning: maxInFlight, patience: PATIENCE })
   return { node: transport.node, send, close: transport.close }
 }
 

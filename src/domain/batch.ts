@@ -5,6 +5,8 @@ export interface BatchOptions<I, O> {
   readonly maxItems: number | (() => number)
   /** Most runs at once. What comes meanwhile is the next run's. */
   readonly maxRunning: number
+  /** While `runs` of them began less than `ms` ago, what is less than a full run waits. Left out: never. */
+  readonly patience?: { readonly runs: number; readonly ms: number }
 }
 
 interface Waiting<I, O> {
@@ -22,13 +24,20 @@ export function createBatch<I, O>({
   run,
   maxItems,
   maxRunning,
+  patience = { runs: maxRunning, ms: 0 },
 }: BatchOptions<I, O>): (item: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = []
   let running = 0
+  let young = 0
   let scheduled = false
+
+  function limit(): number {
+    return typeof maxItems === 'number' ? maxItems : maxItems()
+  }
 
   function schedule(): void {
     if (scheduled || running >= maxRunning || waiting.length === 0) return
+    if (young >= patience.runs && waiting.length < limit()) return
     scheduled = true
     // After everything that is readable now was read: what arrived together goes together.
     setImmediate(() => {
@@ -39,13 +48,22 @@ export function createBatch<I, O>({
   }
 
   function start(): void {
-    const size = typeof maxItems === 'number' ? maxItems : maxItems()
+    const size = limit()
     const taken = waiting.slice(0, size)
     waiting = waiting.slice(size)
     running += 1
-    void work(taken).finally(() => {
-      running -= 1
+    young += 1
+    let isYoung = true
+    function grow(): void {
+      if (isYoung) young -= 1
+      isYoung = false
       schedule()
+    }
+    const timer = setTimeout(grow, patience.ms)
+    void work(taken).finally(() => {
+      clearTimeout(timer)
+      running -= 1
+      grow()
     })
   }
 

@@ -1,8 +1,8 @@
-import { expect, it } from 'vitest'
-import { createBatch, fulfilled, rejected } from '../../src/domain/batch.ts'
+import { expect, it, vi } from 'vitest'
+import { type BatchOptions, createBatch, fulfilled, rejected } from '../../src/domain/batch.ts'
 
 /** A batch whose runs end when the test says so. */
-function controlled(options: { maxItems: number; maxRunning: number }) {
+function controlled(options: Pick<BatchOptions<number, number>, 'maxItems' | 'maxRunning' | 'patience'>) {
   const runs: { items: readonly number[]; end: () => void }[] = []
   const add = createBatch({
     ...options,
@@ -48,6 +48,22 @@ it('what comes while the runs are taken waits, and is the next run together', as
   expect(sizes()).toEqual([1, 3])
   runs[1]?.end()
   expect(await Promise.all(outcomes)).toEqual([10, 20, 30, 40])
+})
+
+it('while runs are young, only a full run is begun beside them; once they are old, any', async () => {
+  const { add, runs, sizes } = controlled({ maxItems: 3, maxRunning: 9, patience: { runs: 1, ms: 50 } })
+  const outcomes = [add(1)]
+  await turn()
+  outcomes.push(add(2), add(3))
+  await turn()
+  expect(sizes()).toEqual([1])
+  outcomes.push(add(4))
+  await turn()
+  expect(sizes()).toEqual([1, 3])
+  outcomes.push(add(5))
+  await vi.waitUntil(() => sizes().length === 3, 10_000)
+  for (const { end } of runs) end()
+  expect(await Promise.all(outcomes)).toEqual([10, 20, 30, 40, 50])
 })
 
 it('an item that is rejected takes no other along, and a run that fails is the failure of all its items', async () => {
