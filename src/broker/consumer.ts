@@ -1,23 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
+import { bulkhead } from 'cockatiel'
 import type { CheckHandler, Disposition } from '../domain/check-queue.ts'
-import { parseCheckMessage } from '../domain/message.ts'
+import {
+  type Check,
+  type CheckMessage,
+  parseCheckMessages,
+  storableCorrelationId,
+} from '../domain/message.ts'
 import { type Acks, createAcks } from './acks.ts'
-import { storableCorrelationIdOf } from './correlation-id.ts'
+import { correlationIdOf } from './correlation-id.ts'
 
 /** Carries out the dispositions that need a message sent; each rejects if that is not sure. */
 export interface DispositionSender {
-  /** Sends the message to the wait tier of `delayMs`. */
-  wait(
-    message: ConsumeMessage,
-    disposition: Extract<Disposition, { kind: 'wait' }>,
-    headers?: Readonly<Record<string, number>>,
-  ): Promise<void>
+  /** Sends the check, or without one the message as it is, to the wait tier of `delayMs`. */
+  wait(message: ConsumeMessage, disposition: Extract<Disposition, { kind: 'wait' }>): Promise<void>
+  /** Sends what the message holds to the wait tier of `delayMs`. */
+  waitAsItIs(message: ConsumeMessage, delayMs: number, headers: Headers): Promise<void>
+  /** Sends the check in a message of its own: to the wait tier of `delayMs`, or to the check queue if that is null. */
+  apart(check: Check, delayMs: number | null, headers: Headers): Promise<void>
   park(message: ConsumeMessage, reason: string): Promise<void>
 }
 
+type Headers = Readonly<Record<string, number>>
+
 export interface ConsumerOptions {
   readonly queue: string
+  /** Most messages that are taken, and most checks that are handled at once. */
   readonly prefetch: number
   readonly chain: string
   readonly handler: CheckHandler
@@ -44,10 +53,23 @@ const HEALTH_CHECK_MS = { first: 250, longest: 5_000 }
 /** Counts how often the handling of a message failed while everything else worked. */
 const FAILURES_HEADER = 'x-confirmd-failures'
 const FAILURES_TO_PARK = 50
+/** Handed out so often without a result, checks that share a message are parted: one of them may be deadly. */
+const DELIVERIES_TO_PART = 2
+
+/** A check that is not begun, because the worker stops or the database is away. */
+class WithheldError extends Error {
+  override readonly name = 'WithheldError'
+}
+
+interface Failure {
+  readonly of: CheckMessage
+  readonly reason: unknown
+}
 
 /** Hands messages to the handler and does with them what it says: the one place that acks. */
 export function createConsumer(options: ConsumerOptions): Consumer {
   const inHand = new Set<Promise<void>>()
+  const handling = bulkhead(options.prefetch, Number.MAX_SAFE_INTEGER)
   let channel: Channel | null = null
   /** Of the channel; on one that is gone there is nothing to answer: its messages are delivered again. */
   let acks: Acks | null = null
@@ -104,56 +126,93 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 
   async function process(from: Acks, message: ConsumeMessage): Promise<void> {
-    try {
-      const disposition = await handle(message)
-      await send(message, disposition)
+    const parsed = read(message)
+    const checks = parsed.flatMap((each) => (each.kind === 'check' ? [each.check] : []))
+    const isShared = parsed.length > 1 && checks.length === parsed.length
+    const isParted = isShared && deliveriesOf(message) >= DELIVERIES_TO_PART
+    const failures = isParted ? await part(parsed) : await carryOut(message, parsed)
+    if (failures.length === 0) {
       if (acks === from) from.ack(message)
-    } catch (error) {
-      options.onError(error, 'check not carried out; it comes back')
-      await ((await isHealthy()) ? failAlone(from, message, error) : failWithAll(from, message))
+      return
     }
+    const failed = failures.filter(({ reason }) => !(reason instanceof WithheldError))
+    for (const { reason } of failed) options.onError(reason, 'check not carried out; it comes back')
+    if (failed.length < failures.length) await withhold(from, message)
+    else if (await isHealthy()) await failAlone(from, message, failures, isShared)
+    else await failWithAll(from, message)
   }
 
-  async function handle(message: ConsumeMessage): Promise<Disposition> {
-    const { headers = {} } = message.properties
-    const content = message.content.toString('utf8')
-    const parsed = parseCheckMessage(content, options.chain, storableCorrelationIdOf(message))
-    // Sent to wait because its handling failed, it came back as a new message; it was handed out before all the same.
-    const redelivered = message.fields.redelivered || headers[FAILURES_HEADER] !== undefined
-    return options.handler({
-      message: parsed,
-      redelivered,
-      deliveryCount: Number(headers['x-delivery-count'] ?? 0),
+  function read(message: ConsumeMessage): readonly CheckMessage[] {
+    const correlationId = correlationIdOf(message)
+    const storable = correlationId === null ? null : storableCorrelationId(correlationId)
+    return parseCheckMessages(message.content.toString('utf8'), options.chain, storable)
+  }
+
+  /** Does for each check what becomes of it; resolves, once all are through, with those that failed. */
+  async function carryOut(message: ConsumeMessage, parsed: readonly CheckMessage[]): Promise<Failure[]> {
+    // What came back as a new message, after its handling failed, was handed out before all the same.
+    const redelivered = message.fields.redelivered || headersOf(message)[FAILURES_HEADER] !== undefined
+    const deliveryCount = deliveriesOf(message)
+    // Once, whatever of it is to be set aside: a person sees it as it came.
+    let parked: Promise<void> | null = null
+    const park = (reason: string) => {
+      parked ??= options.sender.park(message, reason)
+      return parked
+    }
+    return failuresOf(parsed, (each) =>
+      handling.execute(async () => {
+        if (stopping || pause) throw new WithheldError()
+        const disposition = await options.handler({ message: each, redelivered, deliveryCount })
+        if (disposition.kind === 'wait') await options.sender.wait(message, disposition)
+        else if (disposition.kind === 'park') await park(disposition.reason)
+      }),
+    )
+  }
+
+  /** Each to the check queue by itself: one of them may be what workers die of. */
+  async function part(parsed: readonly CheckMessage[]): Promise<Failure[]> {
+    return failuresOf(parsed, async (each) => {
+      if (each.kind === 'check') await options.sender.apart(each.check, null, { [FAILURES_HEADER]: 0 })
     })
   }
 
-  async function send(message: ConsumeMessage, disposition: Disposition): Promise<void> {
-    switch (disposition.kind) {
-      case 'ack':
-        return
-      case 'wait':
-        return options.sender.wait(message, disposition)
-      case 'park':
-        return options.sender.park(message, disposition.reason)
-    }
+  /** Back to the queue, for another worker or for later. */
+  async function withhold(from: Acks, message: ConsumeMessage): Promise<void> {
+    await pause?.cancelled
+    if (acks === from) from.requeue(message)
   }
 
-  /** Everything else works: the message waits by itself, and is set aside if that does not help. */
-  async function failAlone(from: Acks, message: ConsumeMessage, cause: unknown): Promise<void> {
-    const failures = Number(message.properties.headers?.[FAILURES_HEADER] ?? 0) + 1
+  /** Everything else works: what failed waits, and is set aside if that does not help. */
+  async function failAlone(
+    from: Acks,
+    message: ConsumeMessage,
+    failures: readonly Failure[],
+    isShared: boolean,
+  ): Promise<void> {
     try {
-      if (failures >= FAILURES_TO_PARK) {
-        await options.sender.park(message, `its handling failed ${failures} times: ${String(cause)}`)
-      } else {
-        const wait = { kind: 'wait', delayMs: options.failureDelayMs } as const
-        await options.sender.wait(message, wait, { [FAILURES_HEADER]: failures })
-      }
+      await (isShared ? waitApart(failures) : waitOrPark(message, failures[0]?.reason))
       if (acks === from) from.ack(message)
     } catch (error) {
       options.onError(error, 'message kept at the broker: it could not be sent on')
       if (!stopping) await sleep(REQUEUE_PAUSE_MS)
       if (acks === from) from.requeue(message)
     }
+  }
+
+  async function waitOrPark(message: ConsumeMessage, cause: unknown): Promise<void> {
+    const failed = Number(headersOf(message)[FAILURES_HEADER] ?? 0) + 1
+    if (failed >= FAILURES_TO_PARK) {
+      await options.sender.park(message, `its handling failed ${failed} times: ${String(cause)}`)
+    } else {
+      await options.sender.waitAsItIs(message, options.failureDelayMs, { [FAILURES_HEADER]: failed })
+    }
+  }
+
+  /** Those that did not fail are done with. */
+  async function waitApart(failures: readonly Failure[]): Promise<void> {
+    const checks = failures.flatMap(({ of }) => (of.kind === 'check' ? [of.check] : []))
+    const headers = { [FAILURES_HEADER]: 1 }
+    await Promise.all(checks.map((check) => options.sender.apart(check, options.failureDelayMs, headers)))
   }
 
   /** The database is away: nothing is taken until it is back, and what was taken stays at the broker. */
@@ -201,4 +260,24 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       await Promise.race([closed, sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
     },
   }
+}
+
+function headersOf({ properties }: ConsumeMessage): Readonly<Record<string, unknown>> {
+  return properties.headers ?? {}
+}
+
+/** How often it was handed out before without a result. */
+function deliveriesOf(message: ConsumeMessage): number {
+  return Number(headersOf(message)['x-delivery-count'] ?? 0)
+}
+
+async function failuresOf(
+  parsed: readonly CheckMessage[],
+  work: (of: CheckMessage) => Promise<void>,
+): Promise<Failure[]> {
+  const outcomes = await Promise.allSettled(parsed.map(work))
+  return parsed.flatMap((of, index) => {
+    const outcome = outcomes[index]
+    return outcome?.status === 'rejected' ? [{ of, reason: outcome.reason }] : []
+  })
 }

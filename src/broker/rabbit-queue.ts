@@ -1,6 +1,7 @@
-import type { Channel } from 'amqplib'
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { createBatch, fulfilled } from '../domain/batch.ts'
 import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
-import { type Check, encodeCheck } from '../domain/message.ts'
+import { type Check, encodeChecks, MAX_CHECKS } from '../domain/message.ts'
 import { delayCovering, longestDelayMs, type RetryDelaysMs } from '../domain/schedule.ts'
 import { type BrokerConnection, type BrokerLog, openConnection } from './connection.ts'
 import { type Consumer, createConsumer, type DispositionSender } from './consumer.ts'
@@ -58,16 +59,63 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
     },
   })
 
+  /** Checks that go to the same queue in the same moment share a message. */
+  function publishTogether(exchange: string, routingKey: string): (check: Check) => Promise<void> {
+    return createBatch({
+      maxItems: MAX_CHECKS,
+      maxRunning: MAX_IN_FLIGHT,
+      run: async (checks) => {
+        await publishChecks(exchange, routingKey, checks as [Check, ...Check[]])
+        return checks.map(() => fulfilled(undefined))
+      },
+    })
+  }
+
+  function publishChecks(
+    exchange: string,
+    routingKey: string,
+    checks: readonly [Check, ...Check[]],
+    headers: Readonly<Record<string, number>> = {},
+  ): Promise<void> {
+    const [{ correlationId }] = checks
+    return publisher.publish({
+      ...{ exchange, routingKey, correlationId, headers },
+      content: Buffer.from(encodeChecks(checks)),
+    })
+  }
+
+  const publishCheck = publishTogether(names.directExchange, names.checkKey)
+  const publishWait = new Map(
+    options.retryDelaysMs.map((tierMs) => [
+      tierMs,
+      publishTogether(names.waitingExchange, names.waitKey(tierMs)),
+    ]),
+  )
+
+  async function waitAsItIs(
+    message: ConsumeMessage,
+    delayMs: number,
+    headers: Readonly<Record<string, number>>,
+  ): Promise<void> {
+    await publisher.publish({
+      exchange: names.waitingExchange,
+      routingKey: names.waitKey(delayCovering(options.retryDelaysMs, delayMs)),
+      content: message.content,
+      correlationId: correlationIdOf(message),
+      headers,
+    })
+  }
+
   const sender: DispositionSender = {
-    wait: (message, { delayMs, check }, headers) => {
+    wait: async (message, { delayMs, check }) => {
+      const publish = publishWait.get(delayCovering(options.retryDelaysMs, delayMs))
+      await (check && publish ? publish(check) : waitAsItIs(message, delayMs, {}))
+    },
+    waitAsItIs,
+    apart: (check, delayMs, headers) => {
+      if (delayMs === null) return publishChecks(names.directExchange, names.checkKey, [check], headers)
       const tierMs = delayCovering(options.retryDelaysMs, delayMs)
-      return publisher.publish({
-        exchange: names.waitingExchange,
-        routingKey: names.waitKey(tierMs),
-        content: check ? Buffer.from(encodeCheck(check)) : message.content,
-        correlationId: check ? check.correlationId : correlationIdOf(message),
-        ...(headers ? { headers } : {}),
-      })
+      return publishChecks(names.waitingExchange, names.waitKey(tierMs), [check], headers)
     },
     park: (message, reason) =>
       publisher.publish({
@@ -117,13 +165,7 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
   }
 
   return {
-    publish: (check: Check) =>
-      publisher.publish({
-        exchange: names.directExchange,
-        routingKey: names.checkKey,
-        content: Buffer.from(encodeCheck(check)),
-        correlationId: check.correlationId,
-      }),
+    publish: publishCheck,
     consume,
     stopConsuming: async () => {
       await consuming?.consumer.stop()

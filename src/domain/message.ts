@@ -28,39 +28,77 @@ export const MESSAGE_VERSION = 1
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-export function encodeCheck(check: Check): string {
+/** Most checks of one message; a message costs the broker and both its clients the same, whatever it holds. */
+export const MAX_CHECKS = 20
+
+/**
+ * One message for the first check and, under `more`, for others that are published in the same moment. A release
+ * that does not know `more` handles the first; the sweep finds the others. The correlation id of the first is a
+ * property of the message.
+ */
+export function encodeChecks([first, ...more]: readonly [Check, ...Check[]]): string {
   return JSON.stringify({
     v: MESSAGE_VERSION,
-    id: check.id,
-    chain: check.chain,
-    txHash: check.txHash,
-    retry_count: check.retryCount,
+    ...fieldsOf(first),
+    ...(more.length === 0
+      ? {}
+      : {
+          more: more.map((check) => {
+            const { correlationId } = check
+            return {
+              ...fieldsOf(check),
+              ...(correlationId === null ? {} : { correlation_id: correlationId }),
+            }
+          }),
+        }),
   })
 }
 
+function fieldsOf({ id, chain, txHash, retryCount }: Check) {
+  return { id, chain, txHash, retry_count: retryCount }
+}
+
 /**
- * Reads the body of a check message. Unknown fields are ignored.
+ * Reads the body of a message: one thing to do, or many checks. Unknown fields are ignored.
  * @param chain the chain this confirmd watches, the default of a foreign message
  */
-export function parseCheckMessage(
+export function parseCheckMessages(
   content: string,
   chain: string,
   correlationId: string | null = null,
-): CheckMessage {
+): readonly [CheckMessage, ...CheckMessage[]] {
   let body: unknown
   try {
     body = JSON.parse(content)
   } catch {
-    return { kind: 'unreadable', reason: 'the message is not JSON' }
+    return [{ kind: 'unreadable', reason: 'the message is not JSON' }]
   }
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    return { kind: 'unreadable', reason: 'the message is not a JSON object' }
-  }
-  const fields = body as Record<string, unknown>
-  const version = fields['v'] ?? MESSAGE_VERSION
-  if (version !== MESSAGE_VERSION) return { kind: 'unsupported', version: describeVersion(version) }
-  if (fields['id'] === undefined) return readRegistration(fields, chain, correlationId)
-  return readCheck(fields, chain, correlationId)
+  if (!isRecord(body)) return [{ kind: 'unreadable', reason: 'the message is not a JSON object' }]
+  const version = body['v'] ?? MESSAGE_VERSION
+  if (version !== MESSAGE_VERSION) return [{ kind: 'unsupported', version: describeVersion(version) }]
+  if (body['id'] === undefined) return [readRegistration(body, chain, correlationId)]
+  const first = readCheck(body, chain, correlationId)
+  const { more } = body
+  // Something else of this name is a field of somebody else's.
+  const isOurs = Array.isArray(more) && more.length < MAX_CHECKS
+  return [first, ...(isOurs ? more.map((fields) => readMore(fields, chain)) : [])]
+}
+
+function readMore(fields: unknown, chain: string): CheckMessage {
+  if (!isRecord(fields)) return { kind: 'unreadable', reason: 'one of more is not a JSON object' }
+  const { correlation_id: given } = fields
+  return readCheck(fields, chain, typeof given === 'string' ? storableCorrelationId(given) : null)
+}
+
+const MAX_CORRELATION_ID_LENGTH = 128
+
+/** As it can be stored: anybody may publish, and PostgreSQL stores no NUL. */
+export function storableCorrelationId(given: string): string {
+  return given.replaceAll('\u0000', '').slice(0, MAX_CORRELATION_ID_LENGTH)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** What is nested deeply enough would overflow the stack of JSON.stringify. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Check, encodeCheck, parseCheckMessage } from '../../src/domain/message.ts'
+import { type Check, encodeChecks, MAX_CHECKS, parseCheckMessages } from '../../src/domain/message.ts'
 
 const TX_HASH = `0x${'ab'.repeat(32)}`
 const check: Check = {
@@ -10,12 +10,13 @@ const check: Check = {
   correlationId: 'c-1',
 }
 
-const parse = (body: unknown) =>
-  parseCheckMessage(typeof body === 'string' ? body : JSON.stringify(body), 'kaia', 'c-1')
+const parseAll = (body: unknown) =>
+  parseCheckMessages(typeof body === 'string' ? body : JSON.stringify(body), 'kaia', 'c-1')
+const parse = (body: unknown) => parseAll(body)[0]
 
 describe('a check message', () => {
   it('has the form of the contract', () => {
-    expect(JSON.parse(encodeCheck(check))).toEqual({
+    expect(JSON.parse(encodeChecks([check]))).toEqual({
       v: 1,
       id: check.id,
       chain: 'kaia',
@@ -25,16 +26,44 @@ describe('a check message', () => {
   })
 
   it('is read as it was written', () => {
-    expect(parse(encodeCheck(check))).toEqual({ kind: 'check', check })
+    expect(parse(encodeChecks([check]))).toEqual({ kind: 'check', check })
   })
 
   it('may have fields that a newer release added', () => {
-    expect(parse({ ...JSON.parse(encodeCheck(check)), later: { x: 1 } })).toEqual({ kind: 'check', check })
+    expect(parse({ ...JSON.parse(encodeChecks([check])), later: { x: 1 } })).toEqual({ kind: 'check', check })
   })
 
   it('of an unknown version is left to whoever knows it', () => {
     expect(parse({ v: 2, anything: true })).toEqual({ kind: 'unsupported', version: '2' })
     expect(parse({ v: '1', id: check.id })).toEqual({ kind: 'unsupported', version: '"1"' })
+  })
+})
+
+describe('a message of several checks', () => {
+  const other: Check = { ...check, id: '01a1fcf8-4105-7698-b979-e1c3f217e56d', correlationId: 'c-2' }
+  const third: Check = { ...check, id: '01a1fcf8-4105-7698-b979-e1c3f217e56e', correlationId: null }
+
+  it('is to an older release the message of the first', () => {
+    expect(JSON.parse(encodeChecks([check, other]))).toMatchObject(JSON.parse(encodeChecks([check])))
+  })
+
+  it('is read as it was written, each check with its own correlation id', () => {
+    const read = parseAll(encodeChecks([check, other, third]))
+    expect(read).toEqual([check, other, third].map((each) => ({ kind: 'check', check: each })))
+  })
+
+  it('of which one makes no sense is read but for that one', () => {
+    const read = parseAll({
+      ...JSON.parse(encodeChecks([check, other, third])),
+      more: [null, { id: 'x' }, other],
+    })
+    expect(read.map(({ kind }) => kind)).toEqual(['check', 'unreadable', 'unreadable', 'check'])
+  })
+
+  it('is that of the first where more is no list, or longer than any that is written', () => {
+    for (const more of [5, {}, null, Array.from({ length: MAX_CHECKS }, () => other)]) {
+      expect(parseAll({ ...JSON.parse(encodeChecks([check])), more })).toEqual([{ kind: 'check', check }])
+    }
   })
 })
 

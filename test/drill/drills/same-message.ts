@@ -1,4 +1,4 @@
-import { checkOf, encodeCheck } from '../../../src/domain/message.ts'
+import { checkOf, encodeChecks } from '../../../src/domain/message.ts'
 import { createStore } from '../../../src/store/store.ts'
 import { withChannel } from '../../support/channel.ts'
 import type { Drill } from '../drill.ts'
@@ -36,7 +36,7 @@ export const sameMessage: Drill = {
       const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, sender: null, nonce: null }
       const { transaction } = await store.record({ ...registration, correlationId: null })
       entry.recorded = true
-      messages.push(Buffer.from(encodeCheck(checkOf(transaction))))
+      messages.push(Buffer.from(encodeChecks([checkOf(transaction)])))
     }
     await withChannel(parts.rabbitmq.url, async (channel) => {
       for (const message of messages) {

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Disposition } from '../../../src/domain/check-queue.ts'
 import type { Query } from '../../../src/domain/finality.ts'
 import type { Handler } from '../../../src/domain/handler.ts'
-import { type Check, encodeCheck, parseCheckMessage } from '../../../src/domain/message.ts'
+import { type Check, encodeChecks, parseCheckMessages } from '../../../src/domain/message.ts'
 import { delayCovering, longestDelayMs } from '../../../src/domain/schedule.ts'
 import { isOpen, type Transaction, type TransactionStatus } from '../../../src/domain/transaction.ts'
 import { type Confirm, createConfirm } from '../../../src/flows/confirm.ts'
@@ -152,7 +152,7 @@ export async function runHistory<Trx>(
     return stepper.pass(task, () => {
       if (queue === 'table') return
       if (!broker.isUp) throw new Error('the broker is away')
-      broker.put({ body: encodeCheck(check), txHash: check.txHash }, 0)
+      broker.put({ body: encodeChecks([check]), txHash: check.txHash }, 0)
     })
   }
 
@@ -212,7 +212,7 @@ export async function runHistory<Trx>(
   /** What a worker does with a message: handle, send on, and only then ack. */
   async function consume(task: Task, message: BrokerMessage): Promise<void> {
     const delivery = {
-      message: parseCheckMessage(message.body, CHAIN),
+      message: parseCheckMessages(message.body, CHAIN)[0],
       ...deliveredBefore(message.deliveryCount),
     }
     const disposition = await confirmOf(task)
@@ -236,7 +236,7 @@ export async function runHistory<Trx>(
     if (!broker.isUp) throw new Error('the broker is away')
     if (disposition.kind === 'park') return
     const { check, delayMs } = disposition
-    const body = check ? encodeCheck(check) : message.body
+    const body = check ? encodeChecks([check]) : message.body
     broker.put({ body, txHash: message.txHash }, delayCovering(MODEL_POLICY.retryDelaysMs, delayMs))
   }
 
