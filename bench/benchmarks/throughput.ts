@@ -7,7 +7,7 @@ import { brokerLimit, databaseLimit } from '../raw-limits.ts'
 import { watchSettled } from '../settled.ts'
 import { startTarget, TARGET_TITLES, type TargetName } from '../target.ts'
 
-const TRANSACTIONS = 40_000
+const TRANSACTIONS = 80_000
 /** The peers settle some hundred in a second: fewer are enough to tell. */
 const PEER_TRANSACTIONS = 3_000
 const IN_ONE_REQUEST = 500
