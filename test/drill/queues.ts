@@ -1,4 +1,5 @@
 import { brokerNames, topologyOf } from '../../src/broker/topology.ts'
+import { parseCheckMessages } from '../../src/domain/message.ts'
 import type { RetryDelaysMs } from '../../src/domain/schedule.ts'
 import { withChannel } from '../support/channel.ts'
 import type { Parts } from './parts.ts'
@@ -22,24 +23,30 @@ export function readDepths(parts: Place): Promise<Record<string, number>> {
   })
 }
 
-/** Messages of the check queue that workers have in hand. */
-export async function countInHand({ rabbitmq }: Pick<Parts, 'rabbitmq'>): Promise<number> {
-  const listed = await rabbitmq.control(
-    'list_queues',
-    '--no-table-headers',
-    'name',
-    'messages_unacknowledged',
-  )
+/** Messages of the check queue that workers have in hand, and those that wait for a worker. */
+export async function countMessages({
+  rabbitmq,
+}: Pick<Parts, 'rabbitmq'>): Promise<{ inHand: number; ready: number }> {
+  const columns = ['name', 'messages_unacknowledged', 'messages_ready']
+  const listed = await rabbitmq.control('list_queues', '--no-table-headers', ...columns)
   const line = listed.split('\n').find((each) => each.startsWith(NAMES.checkQueue))
-  return Number(line?.split('\t')[1] ?? Number.NaN)
+  const [, inHand = Number.NaN, ready = Number.NaN] = line?.split('\t').map(Number) ?? []
+  return { inHand, ready }
 }
 
-/** Empties every queue; returns how many messages that cost. */
+/** Empties every queue; returns how many checks that cost: a message may hold many. */
 export function purgeAll(parts: Place): Promise<number> {
   return withChannel(parts.rabbitmq.url, async (channel) => {
     let purged = 0
-    for (const name of queueNames(parts)) purged += (await channel.purgeQueue(name)).messageCount
+    for (const name of queueNames(parts)) {
+      for (let message = await take(name); message; message = await take(name)) {
+        purged += parseCheckMessages(message.content.toString(), 'kaia').length
+      }
+    }
     return purged
+    function take(name: string) {
+      return channel.get(name, { noAck: true })
+    }
   })
 }
 

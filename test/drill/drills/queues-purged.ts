@@ -28,10 +28,10 @@ export const queuesPurged: Drill = {
       await sleep(50)
     }
     for (const entry of entries) appear(chain, entry)
-    say(`${purged} messages purged in ${PURGES} rounds with ${entries.length} pending`)
+    say(`${purged} checks purged in ${PURGES} rounds with ${entries.length} pending`)
     return settleAndJudge(context, parts, {
       conditions: [
-        { text: `messages were there to be purged (${purged})`, passed: purged >= entries.length / 2 },
+        { text: `checks were there to be purged (${purged})`, passed: purged >= entries.length / 2 },
       ],
     })
   },

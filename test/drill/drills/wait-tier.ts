@@ -1,7 +1,7 @@
+import type { Knex } from 'knex'
 import type { Drill } from '../drill.ts'
 import { QUEUE_ALONE } from '../parts.ts'
 import { demand, pollUntil } from '../poll.ts'
-import { NAMES, readDepths } from '../queues.ts'
 import { appear } from '../registrar.ts'
 import { openScene } from '../scene.ts'
 import { settleAndJudge } from '../settled.ts'
@@ -35,11 +35,10 @@ export const waitTier: Drill = {
     const entries = ledger.make(n, { absent: 0 })
     await registrar.register(entries.map((entry) => ({ ...entry, truth: null })))
     for (const entry of entries) entry.recorded = true
-    const queue = NAMES.waitQueue(tierMs)
     let deepest = 0
     await pollUntil(
       async () => {
-        deepest = Math.max(deepest, (await readDepths(parts))[queue] ?? 0)
+        deepest = Math.max(deepest, await countWaiting(parts.db))
         return [...looks.values()].every((times) => times.length > ROUNDS)
       },
       { timeoutMs: tierMs * (ROUNDS + 2) + 60_000, intervalMs: 500 },
@@ -63,4 +62,13 @@ export const waitTier: Drill = {
       ],
     })
   },
+}
+
+/** Their checks are in the tier; some share a message. */
+async function countWaiting(db: Knex): Promise<number> {
+  const [row] = await db('transaction_history')
+    .where('retry_count', '>', 0)
+    .where('next_check_at', '>', db.fn.now())
+    .count('* as count')
+  return Number(row?.['count'])
 }
