@@ -93,6 +93,13 @@ async function whereToBegin({ chain, blocks, store, observer, log }: FollowDepen
   const newest = await blocks.newest()
   const cursor = await store.readCursor(chain)
   const afterCursor = cursor ? cursor.blockNumber + 1 : null
+  if (afterCursor !== null && newest < afterCursor - BLOCKS_AT_ONCE) {
+    // Never back by ourselves: what looks like a chain begun anew may be a node that is far behind.
+    log.warn(
+      { chain, newest, cursor: afterCursor - 1 },
+      'the chain is behind what was followed of it; until it has caught up only the queue works',
+    )
+  }
   if (afterCursor !== null && newest - afterCursor < BLOCKS_AT_ONCE) return afterCursor
   const oldest = await store.oldestOpen(chain)
   const needed = oldest ? await blocks.firstSince(oldest.getTime() - REGISTERED_LATE_MS) : Math.max(0, newest)

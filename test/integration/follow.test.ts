@@ -133,6 +133,16 @@ describe('the block follower', () => {
     expect(metrics).toContain(`confirmd_follow_skipped_blocks_total ${skipped?.['blocks']}`)
   })
 
+  it('says so when the chain is behind its cursor, as one that was begun anew is; the queue goes on', async () => {
+    await world.db('chain_cursors').insert({ chain: 'kaia', block_number: world.node.head() + 1_000 })
+    const { url, log } = await world.start('start', { RETRY_DELAYS_MS: '100' })
+    await until('it is said', () => log.some(({ msg }) => msg.startsWith('the chain is behind')))
+    const txHash = randomHash()
+    world.node.include(txHash)
+    await register(url, { txHash, kind: 'order' })
+    await untilStatus(world.db, txHash, 'confirmed')
+  })
+
   it('is one process of all, and another takes over when its connection or the process ends', async () => {
     const { url } = await world.start()
     await world.start('worker')
