@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { mkdir, symlink } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -17,14 +17,14 @@ export interface OlderRelease {
   readonly main: string
 }
 
-/** Builds an older commit of this repository in the folder, with the packages installed here. */
+/** Builds an older commit of this repository in the folder, with the packages that it had. */
 export async function buildOlderRelease(folder: string, commit = PREVIOUS_COMMIT): Promise<OlderRelease> {
   const target = join(folder, `release-${commit}`)
   await mkdir(target)
   const archive = join(folder, `${commit}.tar`)
   await run('git', ['archive', '--output', archive, commit])
   await run('tar', ['-xf', archive, '-C', target])
-  await symlink(resolve('node_modules'), join(target, 'node_modules'))
-  await run(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', 'src'], { cwd: target })
+  await run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: target })
+  await run('npm', ['run', 'build'], { cwd: target })
   return { commit, main: join(target, 'dist/main.js') }
 }
