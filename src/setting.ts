@@ -46,7 +46,7 @@ export function list(text: string): string[] {
 export function urlOf(...protocols: string[]): (text: string) => string {
   return (text) => {
     const parsed = URL.canParse(text) ? new URL(text) : null
-    if (!parsed || !protocols.includes(parsed.protocol)) {
+    if (!parsed || !protocols.includes(parsed.protocol) || parsed.hash !== '') {
       throw new Error(`must be a URL that begins with ${protocols.map((each) => `${each}//`).join(' or ')}`)
     }
     return text

@@ -56,7 +56,7 @@ const FAILURES_TO_PARK = 50
 /** Handed out so often without a result, checks that share a message are parted: one of them may be deadly. */
 const DELIVERIES_TO_PART = 2
 
-/** A check that is not begun, because the worker stops or the database is away. */
+/** A check that is not begun: the worker stops, the database is away, or the broker has given it to another. */
 class WithheldError extends Error {
   override readonly name = 'WithheldError'
 }
@@ -109,6 +109,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       if (!stopping) lose('the broker cancelled the consumer')
     })
     consumerTag = tag
+    // Asked for while the broker was answering, when there was nothing to cancel yet.
+    if (stopping || pause) await stopConsuming()
   }
 
   async function stopConsuming(): Promise<void> {
@@ -130,7 +132,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     const checks = parsed.flatMap((each) => (each.kind === 'check' ? [each.check] : []))
     const isShared = parsed.length > 1 && checks.length === parsed.length
     const isParted = isShared && deliveriesOf(message) >= DELIVERIES_TO_PART
-    const failures = isParted ? await part(parsed) : await carryOut(message, parsed)
+    const failures = isParted ? await part(parsed) : await carryOut(from, message, parsed)
     if (failures.length === 0) {
       if (acks === from) from.ack(message)
       return
@@ -149,7 +151,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 
   /** Does for each check what becomes of it; resolves, once all are through, with those that failed. */
-  async function carryOut(message: ConsumeMessage, parsed: readonly CheckMessage[]): Promise<Failure[]> {
+  async function carryOut(
+    from: Acks,
+    message: ConsumeMessage,
+    parsed: readonly CheckMessage[],
+  ): Promise<Failure[]> {
     // What came back as a new message, after its handling failed, was handed out before all the same.
     const redelivered = message.fields.redelivered || headersOf(message)[FAILURES_HEADER] !== undefined
     const deliveryCount = deliveriesOf(message)
@@ -161,7 +167,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     }
     return failuresOf(parsed, (each) =>
       handling.execute(async () => {
-        if (stopping || pause) throw new WithheldError()
+        if (stopping || pause || acks !== from) throw new WithheldError()
         const disposition = await options.handler({ message: each, redelivered, deliveryCount })
         if (disposition.kind === 'wait') await options.sender.wait(message, disposition)
         else if (disposition.kind === 'park') await park(disposition.reason)

@@ -175,7 +175,7 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
     backlog: async () => {
       const channel = inspection
       if (!channel) return null
-      return (await channel.checkQueue(names.checkQueue)).messageCount
+      return (await channel.checkQueue(names.checkQueue)).messageCount * MAX_CHECKS
     },
     close: async () => {
       await consuming?.connection.close()

@@ -36,7 +36,7 @@ export function listenForHeads(options: HeadAnnouncementsOptions): HeadAnnouncem
   let wake: () => void = () => undefined
 
   function announce(blockNumber: number): void {
-    announced = blockNumber
+    announced = Math.max(announced ?? 0, blockNumber)
     wake()
   }
 
@@ -50,14 +50,20 @@ export function listenForHeads(options: HeadAnnouncementsOptions): HeadAnnouncem
     wait: async (blockNumber, timeoutMs, signal) => {
       listenOnce()
       const isThere = () => announced !== null && announced >= blockNumber
-      if (!isThere()) {
-        const over = new AbortController()
-        wake = () => isThere() && over.abort()
-        await sleep(timeoutMs, undefined, { signal: AbortSignal.any([signal, over.signal]) }).catch(
-          () => undefined,
-        )
-        wake = () => undefined
-      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(end, timeoutMs)
+        function end(): void {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', end)
+          wake = () => undefined
+          resolve()
+        }
+        wake = () => {
+          if (isThere()) end()
+        }
+        signal.addEventListener('abort', end)
+        if (signal.aborted || isThere()) end()
+      })
       announced = null
     },
     close: () => closing.abort(),

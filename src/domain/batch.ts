@@ -42,7 +42,8 @@ export function createBatch<I, O>({
     // After everything that is readable now was read: what arrived together goes together.
     setImmediate(() => {
       scheduled = false
-      start()
+      do start()
+      while (running < maxRunning && waiting.length >= limit())
       schedule()
     })
   }

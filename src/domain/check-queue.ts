@@ -32,7 +32,7 @@ export interface CheckQueue {
   stopConsuming(): Promise<void>
   /** Whether checks are being handed out at this moment. */
   isConsuming(): boolean
-  /** Checks that are due and in the queue; null if it can't be asked, or can't lose any. */
+  /** Checks that are due and in the queue, at most; null if it can't be asked, or can't lose any. */
   backlog(): Promise<number | null>
   /** Waiting messages by queue name; empty while the queue can't be asked. */
   depths(): Promise<Readonly<Record<string, number>>>

@@ -23,7 +23,9 @@ export interface Handler<Trx> {
 export class BusinessWriteError extends Error {
   override readonly name = 'BusinessWriteError'
   readonly kind: string
-  constructor(kind: string, cause: unknown) {
+  /** It was not waited for any longer, and may go on issuing statements. */
+  readonly isUnfinished: boolean
+  constructor(kind: string, cause: unknown, isUnfinished = false) {
     super(
       `the business write of kind '${kind}' failed: ${cause instanceof Error ? cause.message : String(cause)}`,
       {
@@ -31,5 +33,6 @@ export class BusinessWriteError extends Error {
       },
     )
     this.kind = kind
+    this.isUnfinished = isUnfinished
   }
 }

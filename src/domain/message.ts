@@ -30,6 +30,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** Most checks of one message; a message costs the broker and both its clients the same, whatever it holds. */
 export const MAX_CHECKS = 20
+/** A later release may write more. */
+const MAX_CHECKS_READ = 1_000
 
 /**
  * One message for the first check and, under `more`, for others that are published in the same moment. A release
@@ -80,7 +82,7 @@ export function parseCheckMessages(
   const first = readCheck(body, chain, correlationId)
   const { more } = body
   // Something else of this name is a field of somebody else's.
-  const isOurs = Array.isArray(more) && more.length < MAX_CHECKS
+  const isOurs = Array.isArray(more) && more.length < MAX_CHECKS_READ
   return [first, ...(isOurs ? more.map((fields) => readMore(fields, chain)) : [])]
 }
 

@@ -18,21 +18,23 @@ export function businessWrites<Trx>(
     if (!handler || !write) return null
     return async (trx, transaction) => {
       try {
-        await withinTime(Promise.resolve(write.call(handler, { trx, transaction, receipt })), timeoutMs)
+        const writing = Promise.resolve(write.call(handler, { trx, transaction, receipt }))
+        if (await isFinishedWithin(writing, timeoutMs)) return
       } catch (error) {
         throw new BusinessWriteError(kind, error)
       }
+      throw new BusinessWriteError(kind, new Error(`it did not finish within ${timeoutMs} ms`), true)
     }
   }
 }
 
-async function withinTime(work: Promise<void>, timeoutMs: number): Promise<void> {
+async function isFinishedWithin(work: Promise<void>, timeoutMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it did not finish within ${timeoutMs} ms`)), timeoutMs)
+  const expired = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs)
   })
   try {
-    await Promise.race([work, expired])
+    return await Promise.race([work.then(() => true), expired])
   } finally {
     clearTimeout(timer)
   }

@@ -13,7 +13,7 @@ export interface LogOptions {
 /** The process's log: JSON, one line an event, or the same for a person at a terminal. */
 export function createLog({ level, role, pretty: forPerson, redact }: LogOptions): Logger {
   const output: DestinationStream = forPerson
-    ? pretty({ translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname,role' })
+    ? pretty({ translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname,role', sync: true })
     : pino.destination(1)
   const options = {
     level,

@@ -65,10 +65,12 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
   }
 
   async function idle(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
     wake = new AbortController()
-    await sleep(options.pollIntervalMs, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(
-      () => undefined,
-    )
+    const wakeNow = () => wake.abort()
+    signal.addEventListener('abort', wakeNow)
+    await sleep(options.pollIntervalMs, undefined, { signal: wake.signal }).catch(() => undefined)
+    signal.removeEventListener('abort', wakeNow)
   }
 
   return {

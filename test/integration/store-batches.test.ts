@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { BusinessWriteError } from '../../src/domain/handler.ts'
 import type { Receipt } from '../../src/domain/receipt.ts'
 import type { Registration } from '../../src/domain/registration.ts'
 import type { Transaction } from '../../src/domain/transaction.ts'
@@ -132,6 +133,26 @@ describe('settles that share a database transaction', () => {
     )
     expect(await stored(transactions)).toEqual(
       transactions.map((_, index) => (index === 4 ? UNTOUCHED : CONFIRMED)),
+    )
+  })
+
+  it('do not wait for what one that is given up has left open', async () => {
+    const transactions = await recorded(5)
+    const inAnother: BusinessWrite = (trx, settled) => trx.transaction((inner) => writeOrder(inner, settled))
+    const givenUp: BusinessWrite = async (trx) => {
+      void trx.transaction(() => new Promise(() => undefined)).catch(() => undefined)
+      throw new BusinessWriteError('order', new Error('it did not finish'), true)
+    }
+    const settled = await Promise.allSettled(
+      transactions.map((each, index) =>
+        store.settle(each, verdictOf(each), index === 1 ? givenUp : inAnother),
+      ),
+    )
+    expect(settled.map(({ status }) => status)).toEqual(
+      transactions.map((_, index) => (index === 1 ? 'rejected' : 'fulfilled')),
+    )
+    expect(await stored(transactions)).toEqual(
+      transactions.map((_, index) => (index === 1 ? UNTOUCHED : CONFIRMED)),
     )
   })
 

@@ -16,6 +16,8 @@ const SLOW_MS = 400
 const NEVER = Number.POSITIVE_INFINITY
 /** Short, so that a lost check is found within the drill. */
 const SETTINGS = { SWEEP_INTERVAL_MS: '1000', SWEEP_GRACE_MS: '5000', ...QUEUE_ALONE }
+/** Of those who die: what earlier ones left in the queue, and can't be acked, is not to fill their hands. */
+const VICTIM_PREFETCH = '5000'
 
 interface Shared {
   readonly parts: Parts
@@ -84,8 +86,10 @@ async function setStage({ lifecycle }: DrillContext, { parts, registrar }: Share
   return {
     parts,
     registrar,
-    start: (role) =>
-      startRole(role, { ...parts.environment, AMQP_URL: proxy.url }, { keepLine: () => false }),
+    start: (role) => {
+      const environment = { ...parts.environment, AMQP_URL: proxy.url, WORKER_PREFETCH: VICTIM_PREFETCH }
+      return startRole(role, environment, { keepLine: () => false })
+    },
     connection: async (purpose) => {
       await demand(`there is a connection to ${purpose}`, () => proxy.connections(purpose).length > 0)
       const connection = proxy.connections(purpose).at(-1)
