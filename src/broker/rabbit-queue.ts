@@ -51,7 +51,10 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
       const declaring = await model.createChannel()
       declaring.on('error', () => undefined)
       declaring.on('close', () => {
-        if (inspection === declaring) inspection = null
+        if (inspection !== declaring) return
+        inspection = null
+        // A queue that it asked for is gone, say: the set-up declares it again, and the sweep needs its answers.
+        lost('the inspecting channel was closed')
       })
       await assertTopology(declaring, topology)
       inspection = declaring

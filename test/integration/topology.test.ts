@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { openRabbitQueue } from '../../src/broker/rabbit-queue.ts'
 import { type BrokerNames, brokerNames, topologyOf } from '../../src/broker/topology.ts'
 import { amqpUrl, describeWithBroker } from '../support/broker.ts'
 import { withChannel } from '../support/channel.ts'
@@ -108,5 +109,31 @@ describeWithBroker('the topology', () => {
     world.node.include(late)
     await register(url, { txHash: late })
     await untilStatus(world.db, late, 'confirmed')
+  })
+
+  it('a queue is gone when it is asked how full it is: it is declared again, and the answers go on', async () => {
+    const queue = await openRabbitQueue({
+      url: amqpUrl(),
+      prefix: world.prefix,
+      chain: 'kaia',
+      retryDelaysMs: [100, 200],
+      prefetch: 1,
+      checkHealth: async () => undefined,
+      log: { info: () => undefined, warn: () => undefined },
+      onFatal: () => undefined,
+    })
+    try {
+      const answers = () =>
+        queue.backlog().then(
+          (backlog) => backlog === 0,
+          () => false,
+        )
+      await until('it answers', answers)
+      await withChannel(amqpUrl(), (channel) => channel.deleteQueue(names.checkQueue))
+      expect(await answers()).toBe(false)
+      await until('it answers again: without answers the sweep publishes nothing', answers)
+    } finally {
+      await queue.close()
+    }
   })
 })
