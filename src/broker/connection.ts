@@ -41,11 +41,13 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
   const { purpose, log, onFatal } = options
   let connected = false
   let blocked = false
+  let closing = false
 
   async function setup(model: ChannelModel): Promise<void> {
     // amqplib binds its own listeners only after the set-up; without one an error would end the process.
     model.on('error', () => undefined)
     await options.setup(model, (reason) => {
+      if (closing) return
       log.warn({ purpose, reason }, 'broker channel lost; connecting anew')
       model.close().catch(() => undefined)
     })
@@ -89,6 +91,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
     isBlocked: () => blocked,
     close: async () => {
       connected = false
+      closing = true
       await recovering.close()
     },
   }
