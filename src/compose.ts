@@ -52,8 +52,8 @@ export interface RunContext {
 const TABLE_QUEUE_POLL_INTERVAL_MS = 200
 /** Each may hold 4 MiB of registrations. */
 const MAX_BATCHES_IN_FLIGHT = 64
-/** Of a burst of looks the first one reads the head for all. */
-const RECENT_HEAD_MS = 100
+/** A block's time: what is older errs towards waiting, and is read afresh before anything is called absent for good. */
+const RECENT_HEAD_MS = 1_000
 const LEAD_AGAIN_MS = 1_000
 const TABLE_QUEUE_LEASE_MS = 10_000
 

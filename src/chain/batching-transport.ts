@@ -20,7 +20,7 @@ export interface CallTransport extends Omit<RpcTransport, 'send'> {
  */
 const REFUSALS = [-32_600, -32_003, 413]
 /** A burst of looks is a few requests, and not one for each; a node that hangs keeps nobody for long. */
-const PATIENCE = { runs: 2, ms: 20 }
+const PATIENCE = { runs: 1, ms: 20 }
 /** A limit that a node showed is kept to for so long; behind a load balancer the next one may have none. */
 const LIMIT_KEPT_MS = 600_000
 

@@ -127,7 +127,11 @@ export function createChainNode(transport: CallTransport, options: ChainNodeOpti
         () => klay.getBlockByNumber(blockNumber),
         (answer) => answer && toBlock(answer),
       )
-      return block?.number === blockNumber ? block : null
+      if (block?.number !== blockNumber) return null
+      if (lastHead === null || block.number > lastHead.head.number) {
+        lastHead = { head: block, readAtMs: Date.now() }
+      }
+      return block
     },
     readBlockReceipts: (block) =>
       call(

@@ -10,7 +10,7 @@ export interface Pace {
 const LONGEST_WAIT_MS = 250
 const SHORTEST_WAIT_MS = 15
 /** Asked from this long before a block is due. */
-const EARLY_MS = 20
+const EARLY_MS = 5
 const BEATS_KEPT = 8
 
 /**

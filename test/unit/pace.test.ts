@@ -21,8 +21,8 @@ it('before any block, and without a steady beat, it asks every 250 ms at least',
 
 it('with a steady beat it asks nothing until just before the next block is due', () => {
   const pace = paceAfter(STEADY)
-  expect(pace.waitMs(LAST_MS)).toBe(980)
-  expect(pace.waitMs(LAST_MS + 500)).toBe(480)
+  expect(pace.waitMs(LAST_MS)).toBe(995)
+  expect(pace.waitMs(LAST_MS + 500)).toBe(495)
 })
 
 it('around the time when a block is due it asks often, and ever less often the later the block is', () => {
