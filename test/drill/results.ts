@@ -11,6 +11,8 @@ export interface Result {
   readonly passed: boolean
   readonly counts: Readonly<Record<Count, number>>
   readonly durationS: number
+  /** What was found of a run that failed; written by a person. */
+  readonly note?: string
   readonly conditions: readonly Condition[]
   readonly date: string
   readonly machine: string
@@ -87,9 +89,10 @@ export function renderTable(results: readonly Result[]): string {
 function failures(results: readonly Result[]): string[] {
   const failed = results.filter(({ passed }) => !passed)
   if (failed.length === 0) return []
-  const lines = failed.map(({ drill, seed, conditions }) => {
-    const texts = conditions.filter(({ passed }) => !passed).map(({ text }) => text)
-    return `- Drill ${drill}, seed ${seed}: ${texts.join('; ') || 'see the counts'}`
+  const lines = failed.map(({ drill, seed, conditions, note }) => {
+    const texts = conditions.filter(({ passed }) => !passed).map(({ text }) => text.split('\n')[0])
+    const why = note === undefined ? '' : ` (${note})`
+    return `- Drill ${drill}, seed ${seed}: ${texts.join('; ') || 'see the counts'}${why}`
   })
   return ['What did not hold:', '', ...lines, '']
 }
