@@ -90,7 +90,7 @@ async function runBenchmark({ name, method, aims, variants }: Benchmark): Promis
     aims: options.smoke ? [] : aims(median),
     date: new Date().toISOString(),
     machine: describeMachine(),
-    commit: await describeCommit('src', 'migrations', 'bench'),
+    commit: await describeCommit('src', 'migrations', 'bench', ':!bench/results'),
   }
 }
 
