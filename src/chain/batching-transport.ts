@@ -21,6 +21,8 @@ export interface CallTransport extends Omit<RpcTransport, 'send'> {
 const REFUSALS = [-32_600, -32_003, 413]
 /** A burst of looks is a few requests, and not one for each; a node that hangs keeps nobody for long. */
 const PATIENCE = { runs: 1, ms: 20 }
+/** What a look asks for each transaction. What the follower asks is few, and must not wait behind them. */
+const LOOK_METHODS = ['klay_getTransactionReceipt', 'klay_getTransactionByHash']
 /** A limit that a node showed is kept to for so long; behind a load balancer the next one may have none. */
 const LIMIT_KEPT_MS = 600_000
 
@@ -106,8 +108,14 @@ export function batchTransport(
     return outcomes
   }
 
-  const send = createBatch({ run, maxItems: limit, maxRunning: maxInFlight, patience: PATIENCE })
-  return { node: transport.node, send, close: transport.close }
+  const batch = { run, maxItems: limit, maxRunning: maxInFlight }
+  const sendLook = createBatch({ ...batch, patience: PATIENCE })
+  const sendOther = createBatch(batch)
+  return {
+    node: transport.node,
+    send: (call) => (LOOK_METHODS.includes(call.method) ? sendLook(call) : sendOther(call)),
+    close: transport.close,
+  }
 }
 
 /** Not answered at all, or refused for the size of the batch. */
