@@ -41,6 +41,10 @@ const ERROR_PAUSE_MS = 500
 /** A node may show a block a moment before the receipts of it. */
 const RECEIPT_TRIES = 5
 const RECEIPT_PAUSE_MS = 100
+const IN_ONE_PART = 100
+/** Fewer are had with the whole block, in one call. */
+const LEAST_IN_PARTS = 300
+const MOST_IN_PARTS = 1_000
 
 /**
  * Follows the chain, block by block: which of its transactions are ours, and what became of them. It is for
@@ -144,6 +148,15 @@ async function leaveWrites(
   return matched.filter(({ kind }) => !confirm.hasBusinessWrite(kind))
 }
 
+/** Some hundred receipts are settled part by part, while the node still makes the next; thousands are had at once. */
+function partsOf(txHashes: readonly string[]): (readonly string[])[] {
+  if (txHashes.length < LEAST_IN_PARTS || txHashes.length > MOST_IN_PARTS) return [txHashes]
+  const count = Math.ceil(txHashes.length / IN_ONE_PART)
+  return Array.from({ length: count }, (_, part) =>
+    txHashes.slice(part * IN_ONE_PART, (part + 1) * IN_ONE_PART),
+  )
+}
+
 async function settleBlock(
   dependencies: FollowDependencies,
   block: FinalBlock,
@@ -154,15 +167,19 @@ async function settleBlock(
   const missing = new Set(block.txHashes.filter((txHash) => byHash.has(txHash)))
   for (let tries = 0; missing.size > 0 && tries < RECEIPT_TRIES; tries++) {
     if (tries > 0) await sleep(RECEIPT_PAUSE_MS)
-    const receipts = await dependencies.blocks.receiptsOf(block, [...missing])
-    // The block was read as the canonical one at its height; a receipt of another one says nothing.
-    const ofBlock = receipts.filter(({ blockHash }) => blockHash === block.hash)
-    for (const { txHash } of ofBlock) missing.delete(txHash)
     await Promise.all(
-      ofBlock.map(async (receipt) => {
-        const transaction = byHash.get(receipt.txHash)
-        if (transaction)
-          await confirm.conclude(transaction, { kind: 'receipt', node, headNumber, receipt }, clock())
+      partsOf([...missing]).map(async (txHashes) => {
+        const receipts = await dependencies.blocks.receiptsOf(block, txHashes)
+        // The block was read as the canonical one at its height; a receipt of another one says nothing.
+        const ofBlock = receipts.filter(({ blockHash }) => blockHash === block.hash)
+        for (const { txHash } of ofBlock) missing.delete(txHash)
+        await Promise.all(
+          ofBlock.map(async (receipt) => {
+            const transaction = byHash.get(receipt.txHash)
+            if (transaction)
+              await confirm.conclude(transaction, { kind: 'receipt', node, headNumber, receipt }, clock())
+          }),
+        )
       }),
     )
   }
