@@ -150,7 +150,7 @@ async function openConfiguredChain(
   const { openChain } = await import('./chain/chain.ts')
   return openChain({
     urls: config.rpcUrls ?? [],
-    webSocketUrls: config.followBlocks ? config.rpcWebSocketUrls : [],
+    webSocketUrls: config.rpcWebSocketUrls,
     chainId: config.chainId,
     timeoutMs: config.rpcTimeoutMs,
     maxInFlight: config.rpcMaxInFlight,

@@ -46,9 +46,10 @@ export function list(text: string): string[] {
 export function urlOf(...protocols: string[]): (text: string) => string {
   return (text) => {
     const parsed = URL.canParse(text) ? new URL(text) : null
-    if (!parsed || !protocols.includes(parsed.protocol) || parsed.hash !== '') {
+    if (!parsed || !protocols.includes(parsed.protocol)) {
       throw new Error(`must be a URL that begins with ${protocols.map((each) => `${each}//`).join(' or ')}`)
     }
+    if (parsed.hash !== '') throw new Error('must be a URL without #: within a password it is written %23')
     return text
   }
 }

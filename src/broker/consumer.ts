@@ -2,19 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
 import { bulkhead } from 'cockatiel'
 import type { CheckHandler, Disposition } from '../domain/check-queue.ts'
-import {
-  type Check,
-  type CheckMessage,
-  parseCheckMessages,
-  storableCorrelationId,
-} from '../domain/message.ts'
+import { type Check, type CheckMessage, parseCheckMessages } from '../domain/message.ts'
 import { type Acks, createAcks } from './acks.ts'
 import { correlationIdOf } from './correlation-id.ts'
 
 /** Carries out the dispositions that need a message sent; each rejects if that is not sure. */
 export interface DispositionSender {
-  /** Sends the check, or without one the message as it is, to the wait tier of `delayMs`. */
-  wait(message: ConsumeMessage, disposition: Extract<Disposition, { kind: 'wait' }>): Promise<void>
+  /** Sends the check to the wait tier of `delayMs`, in one message with others of the same moment. */
+  wait(check: Check, delayMs: number): Promise<void>
   /** Sends what the message holds to the wait tier of `delayMs`. */
   waitAsItIs(message: ConsumeMessage, delayMs: number, headers: Headers): Promise<void>
   /** Sends the check in a message of its own: to the wait tier of `delayMs`, or to the check queue if that is null. */
@@ -128,11 +123,13 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 
   async function process(from: Acks, message: ConsumeMessage): Promise<void> {
-    const parsed = read(message)
-    const checks = parsed.flatMap((each) => (each.kind === 'check' ? [each.check] : []))
-    const isShared = parsed.length > 1 && checks.length === parsed.length
+    const content = message.content.toString('utf8')
+    const parsed = parseCheckMessages(content, options.chain, correlationIdOf(message))
+    const isShared = parsed.length > 1 && parsed.every(({ kind }) => kind === 'check')
     const isParted = isShared && deliveriesOf(message) >= DELIVERIES_TO_PART
-    const failures = isParted ? await part(parsed) : await carryOut(from, message, parsed)
+    const failures = isParted
+      ? await failuresOf(parsed, (each) => sendApart(each, null, 0))
+      : await carryOut(from, message, parsed)
     if (failures.length === 0) {
       if (acks === from) from.ack(message)
       return
@@ -142,12 +139,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     if (failed.length < failures.length) await withhold(from, message)
     else if (await isHealthy()) await failAlone(from, message, failures, isShared)
     else await failWithAll(from, message)
-  }
-
-  function read(message: ConsumeMessage): readonly CheckMessage[] {
-    const correlationId = correlationIdOf(message)
-    const storable = correlationId === null ? null : storableCorrelationId(correlationId)
-    return parseCheckMessages(message.content.toString('utf8'), options.chain, storable)
   }
 
   /** Does for each check what becomes of it; resolves, once all are through, with those that failed. */
@@ -169,17 +160,22 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       handling.execute(async () => {
         if (stopping || pause || acks !== from) throw new WithheldError()
         const disposition = await options.handler({ message: each, redelivered, deliveryCount })
-        if (disposition.kind === 'wait') await options.sender.wait(message, disposition)
+        if (disposition.kind === 'wait') await wait(message, disposition)
         else if (disposition.kind === 'park') await park(disposition.reason)
       }),
     )
   }
 
-  /** Each to the check queue by itself: one of them may be what workers die of. */
-  async function part(parsed: readonly CheckMessage[]): Promise<Failure[]> {
-    return failuresOf(parsed, async (each) => {
-      if (each.kind === 'check') await options.sender.apart(each.check, null, { [FAILURES_HEADER]: 0 })
-    })
+  function wait(
+    message: ConsumeMessage,
+    { check, delayMs }: Extract<Disposition, { kind: 'wait' }>,
+  ): Promise<void> {
+    return check ? options.sender.wait(check, delayMs) : options.sender.waitAsItIs(message, delayMs, {})
+  }
+
+  /** What shared a message goes on in one of its own; nothing but checks does. */
+  async function sendApart(of: CheckMessage, delayMs: number | null, failures: number): Promise<void> {
+    if (of.kind === 'check') await options.sender.apart(of.check, delayMs, { [FAILURES_HEADER]: failures })
   }
 
   /** Back to the queue, for another worker or for later. */
@@ -196,7 +192,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     isShared: boolean,
   ): Promise<void> {
     try {
-      await (isShared ? waitApart(failures) : waitOrPark(message, failures[0]?.reason))
+      // Those that did not fail are done with.
+      if (isShared) await Promise.all(failures.map(({ of }) => sendApart(of, options.failureDelayMs, 1)))
+      else await waitOrPark(message, failures[0]?.reason)
       if (acks === from) from.ack(message)
     } catch (error) {
       options.onError(error, 'message kept at the broker: it could not be sent on')
@@ -212,13 +210,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     } else {
       await options.sender.waitAsItIs(message, options.failureDelayMs, { [FAILURES_HEADER]: failed })
     }
-  }
-
-  /** Those that did not fail are done with. */
-  async function waitApart(failures: readonly Failure[]): Promise<void> {
-    const checks = failures.flatMap(({ of }) => (of.kind === 'check' ? [of.check] : []))
-    const headers = { [FAILURES_HEADER]: 1 }
-    await Promise.all(checks.map((check) => options.sender.apart(check, options.failureDelayMs, headers)))
   }
 
   /** The database is away: nothing is taken until it is back, and what was taken stays at the broker. */

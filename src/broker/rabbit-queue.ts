@@ -1,4 +1,4 @@
-import type { Channel, ConsumeMessage } from 'amqplib'
+import type { Channel } from 'amqplib'
 import { createBatch, fulfilled } from '../domain/batch.ts'
 import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
 import { type Check, encodeChecks, MAX_CHECKS } from '../domain/message.ts'
@@ -6,7 +6,7 @@ import { delayCovering, longestDelayMs, type RetryDelaysMs } from '../domain/sch
 import { type BrokerConnection, type BrokerLog, openConnection } from './connection.ts'
 import { type Consumer, createConsumer, type DispositionSender } from './consumer.ts'
 import { correlationIdOf } from './correlation-id.ts'
-import { createPublisher } from './publisher.ts'
+import { createPublisher, type OutgoingMessage } from './publisher.ts'
 import { assertTopology, brokerNames, topologyOf } from './topology.ts'
 
 export interface RabbitQueueOptions {
@@ -24,6 +24,8 @@ export interface RabbitQueueOptions {
 
 const PUBLISH_TIMEOUT_MS = 10_000
 const MAX_IN_FLIGHT = 10_000
+
+type Route = Pick<OutgoingMessage, 'exchange' | 'routingKey'>
 
 /** Header of a parked message that says why it is there. */
 const PARK_REASON_HEADER = 'x-confirmd-reason'
@@ -62,64 +64,53 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
     },
   })
 
+  const direct = { exchange: names.directExchange, routingKey: names.checkKey }
+
+  function tierOf(delayMs: number): Route {
+    const tierMs = delayCovering(options.retryDelaysMs, delayMs)
+    return { exchange: names.waitingExchange, routingKey: names.waitKey(tierMs) }
+  }
+
+  function publishChecks(
+    route: Route,
+    checks: readonly [Check, ...Check[]],
+    headers: Readonly<Record<string, number>> = {},
+  ): Promise<void> {
+    const [{ correlationId }] = checks
+    return publisher.publish({ ...route, correlationId, headers, content: Buffer.from(encodeChecks(checks)) })
+  }
+
   /** Checks that go to the same queue in the same moment share a message. */
-  function publishTogether(exchange: string, routingKey: string): (check: Check) => Promise<void> {
+  function publishTogether(route: Route): (check: Check) => Promise<void> {
     return createBatch({
       maxItems: MAX_CHECKS,
       maxRunning: MAX_IN_FLIGHT,
       run: async (checks) => {
-        await publishChecks(exchange, routingKey, checks as [Check, ...Check[]])
+        await publishChecks(route, checks as [Check, ...Check[]])
         return checks.map(() => fulfilled(undefined))
       },
     })
   }
 
-  function publishChecks(
-    exchange: string,
-    routingKey: string,
-    checks: readonly [Check, ...Check[]],
-    headers: Readonly<Record<string, number>> = {},
-  ): Promise<void> {
-    const [{ correlationId }] = checks
-    return publisher.publish({
-      ...{ exchange, routingKey, correlationId, headers },
-      content: Buffer.from(encodeChecks(checks)),
-    })
-  }
-
-  const publishCheck = publishTogether(names.directExchange, names.checkKey)
   const publishWait = new Map(
-    options.retryDelaysMs.map((tierMs) => [
-      tierMs,
-      publishTogether(names.waitingExchange, names.waitKey(tierMs)),
-    ]),
+    options.retryDelaysMs.map(tierOf).map((tier) => [tier.routingKey, publishTogether(tier)]),
   )
 
-  async function waitAsItIs(
-    message: ConsumeMessage,
-    delayMs: number,
-    headers: Readonly<Record<string, number>>,
-  ): Promise<void> {
-    await publisher.publish({
-      exchange: names.waitingExchange,
-      routingKey: names.waitKey(delayCovering(options.retryDelaysMs, delayMs)),
-      content: message.content,
-      correlationId: correlationIdOf(message),
-      headers,
-    })
-  }
-
   const sender: DispositionSender = {
-    wait: async (message, { delayMs, check }) => {
-      const publish = publishWait.get(delayCovering(options.retryDelaysMs, delayMs))
-      await (check && publish ? publish(check) : waitAsItIs(message, delayMs, {}))
+    wait: (check, delayMs) => {
+      const tier = tierOf(delayMs)
+      const publish = publishWait.get(tier.routingKey)
+      return publish ? publish(check) : publishChecks(tier, [check])
     },
-    waitAsItIs,
-    apart: (check, delayMs, headers) => {
-      if (delayMs === null) return publishChecks(names.directExchange, names.checkKey, [check], headers)
-      const tierMs = delayCovering(options.retryDelaysMs, delayMs)
-      return publishChecks(names.waitingExchange, names.waitKey(tierMs), [check], headers)
-    },
+    waitAsItIs: (message, delayMs, headers) =>
+      publisher.publish({
+        ...tierOf(delayMs),
+        content: message.content,
+        correlationId: correlationIdOf(message),
+        headers,
+      }),
+    apart: (check, delayMs, headers) =>
+      publishChecks(delayMs === null ? direct : tierOf(delayMs), [check], headers),
     park: (message, reason) =>
       publisher.publish({
         exchange: names.deadExchange,
@@ -168,7 +159,7 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
   }
 
   return {
-    publish: publishCheck,
+    publish: publishTogether(direct),
     consume,
     stopConsuming: async () => {
       await consuming?.consumer.stop()

@@ -45,6 +45,7 @@ export interface Chain {
 /** An answer holds one receipt, header or transaction; a receipt with very many logs has some MiB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
+/** Of the connections over which heads are announced. */
 const PING_INTERVAL_MS = 10_000
 
 export function openChain(options: ChainOptions): Chain {

@@ -24,7 +24,7 @@ export function createBatch<I, O>({
   run,
   maxItems,
   maxRunning,
-  patience = { runs: maxRunning, ms: 0 },
+  patience,
 }: BatchOptions<I, O>): (item: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = []
   let running = 0
@@ -37,7 +37,7 @@ export function createBatch<I, O>({
 
   function schedule(): void {
     if (scheduled || running >= maxRunning || waiting.length === 0) return
-    if (young >= patience.runs && waiting.length < limit()) return
+    if (patience && young >= patience.runs && waiting.length < limit()) return
     scheduled = true
     // After everything that is readable now was read: what arrived together goes together.
     setImmediate(() => {
@@ -53,19 +53,28 @@ export function createBatch<I, O>({
     const taken = waiting.slice(0, size)
     waiting = waiting.slice(size)
     running += 1
+    const grow = patience && beYoung(patience.ms)
+    void work(taken).finally(() => {
+      running -= 1
+      grow?.()
+      schedule()
+    })
+  }
+
+  /** Counts a run as young for so long, or until it is told that the run has ended. */
+  function beYoung(ms: number): () => void {
     young += 1
+    const timer = setTimeout(() => {
+      grow()
+      schedule()
+    }, ms)
     let isYoung = true
     function grow(): void {
+      clearTimeout(timer)
       if (isYoung) young -= 1
       isYoung = false
-      schedule()
     }
-    const timer = setTimeout(grow, patience.ms)
-    void work(taken).finally(() => {
-      clearTimeout(timer)
-      running -= 1
-      grow()
-    })
+    return grow
   }
 
   async function work(taken: readonly Waiting<I, O>[]): Promise<void> {

@@ -78,8 +78,9 @@ export function parseCheckMessages(
   if (!isRecord(body)) return [{ kind: 'unreadable', reason: 'the message is not a JSON object' }]
   const version = body['v'] ?? MESSAGE_VERSION
   if (version !== MESSAGE_VERSION) return [{ kind: 'unsupported', version: describeVersion(version) }]
-  if (body['id'] === undefined) return [readRegistration(body, chain, correlationId)]
-  const first = readCheck(body, chain, correlationId)
+  const own = storableCorrelationId(correlationId)
+  if (body['id'] === undefined) return [readRegistration(body, chain, own)]
+  const first = readCheck(body, chain, own)
   const { more } = body
   // Something else of this name is a field of somebody else's.
   const isOurs = Array.isArray(more) && more.length < MAX_CHECKS_READ
@@ -88,14 +89,14 @@ export function parseCheckMessages(
 
 function readMore(fields: unknown, chain: string): CheckMessage {
   if (!isRecord(fields)) return { kind: 'unreadable', reason: 'one of more is not a JSON object' }
-  const { correlation_id: given } = fields
-  return readCheck(fields, chain, typeof given === 'string' ? storableCorrelationId(given) : null)
+  return readCheck(fields, chain, storableCorrelationId(fields['correlation_id']))
 }
 
 const MAX_CORRELATION_ID_LENGTH = 128
 
 /** As it can be stored: anybody may publish, and PostgreSQL stores no NUL. */
-export function storableCorrelationId(given: string): string {
+function storableCorrelationId(given: unknown): string | null {
+  if (typeof given !== 'string') return null
   return given.replaceAll('\u0000', '').slice(0, MAX_CORRELATION_ID_LENGTH)
 }
 

@@ -5,7 +5,7 @@ import { delayCovering, longestDelayMs } from '../domain/schedule.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { isSuperseded, remainingMs } from '../domain/turn.ts'
 import { createGate } from './gate.ts'
-import { ACK, createLooks, type LookDependencies, type Looks } from './look.ts'
+import { ACK, createLooks, type LookDependencies, type Looks, parkMessage } from './look.ts'
 import type { Recorder } from './ports.ts'
 
 export interface ConfirmDependencies<Trx> extends LookDependencies<Trx> {
@@ -41,7 +41,7 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
   async function dispatch({ message, redelivered }: Delivery, isSuspect: boolean): Promise<Disposition> {
     switch (message.kind) {
       case 'unreadable':
-        return parkMessage('unreadable', message.reason)
+        return parkMessage(dependencies, 'unreadable', message.reason)
       case 'unsupported':
         log.warn({ version: message.version }, 'message of an unknown version; left to a newer worker')
         return { kind: 'wait', delayMs: longestDelayMs(policy.retryDelaysMs) }
@@ -60,7 +60,7 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     const { outcome, transaction } = await store.record(registration)
     if (outcome === 'conflict') {
       const reason = `${registration.txHash} is recorded already, as ${transaction.id}, with other content`
-      return parkMessage('unreadable', reason)
+      return parkMessage(dependencies, 'unreadable', reason)
     }
     return handleCheck(checkOf(transaction), redelivered, isSuspect)
   }
@@ -68,7 +68,12 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
   async function handleCheck(check: Check, redelivered: boolean, isSuspect: boolean): Promise<Disposition> {
     const loaded = await store.loadOpen(check.id)
     if (loaded === 'settled') return ACK
-    if (!loaded) return parkMessage('unknown-transaction', `no transaction with id ${check.id} is recorded`)
+    if (!loaded)
+      return parkMessage(
+        dependencies,
+        'unknown-transaction',
+        `no transaction with id ${check.id} is recorded`,
+      )
     const { transaction, now } = loaded
     if (transaction.parkedAt) return ACK
     if (isSuperseded(transaction, check, now)) {
@@ -79,12 +84,6 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
       return { kind: 'wait', delayMs, check: checkOf(transaction) }
     }
     return looks.look(transaction, now, isSuspect)
-  }
-
-  function parkMessage(cause: 'unreadable' | 'unknown-transaction', reason: string): Disposition {
-    observer.parked(cause)
-    log.error({ reason }, 'message parked')
-    return { kind: 'park', reason }
   }
 
   return { handle, ...looks, hasBusinessWrite: (kind) => handlers.has(kind) }

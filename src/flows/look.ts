@@ -38,6 +38,17 @@ const DEATHS_TO_PARK = 3
 
 export const ACK: Disposition = { kind: 'ack' }
 
+/** Counts and says that a message is set aside. */
+export function parkMessage(
+  { observer, log }: Pick<LookDependencies<never>, 'observer' | 'log'>,
+  cause: 'unreadable' | 'unknown-transaction' | 'poison',
+  reason: string,
+): Disposition {
+  observer.parked(cause)
+  log.error({ reason }, 'message parked')
+  return { kind: 'park', reason }
+}
+
 /** From an open transaction to a committed verdict, or to the next look. */
 export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate): Looks {
   const { store, chain, handlers, policy, observer, log } = dependencies
@@ -104,9 +115,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     if ((await store.noteSuspicion(id)) > DEATHS_TO_PARK) {
       const reason = `workers died ${DEATHS_TO_PARK} times while they handled this check alone`
       await store.park(id, reason)
-      observer.parked('poison')
-      log.error({ reason }, 'message parked')
-      return { kind: 'park', reason }
+      return parkMessage(dependencies, 'poison', reason)
     }
     try {
       return await settle(transaction, decision)

@@ -67,10 +67,7 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
   async function idle(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
     wake = new AbortController()
-    const wakeNow = () => wake.abort()
-    signal.addEventListener('abort', wakeNow)
     await sleep(options.pollIntervalMs, undefined, { signal: wake.signal }).catch(() => undefined)
-    signal.removeEventListener('abort', wakeNow)
   }
 
   return {
@@ -83,6 +80,7 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
     },
     stopConsuming: async () => {
       stop?.abort()
+      wake.abort()
       await loop
       await Promise.all(inHand.values())
       clearInterval(renewing)
@@ -97,6 +95,7 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
     backlog: async () => null,
     close: async () => {
       stop?.abort()
+      wake.abort()
       clearInterval(renewing)
     },
   }

@@ -89,6 +89,13 @@ describe('the configuration', () => {
     expect(problems.join()).not.toContain('secret')
   })
 
+  it('refuses a URL that a # cuts off, and says how to write it', () => {
+    expect(problemsOf({ DATABASE_URL: 'postgres://u:pass#word@h/d', RPC_WS_URLS: 'wss://n/#x' })).toEqual([
+      expect.stringMatching(/^DATABASE_URL must be a URL/),
+      'RPC_WS_URLS must be a URL without #: within a password it is written %23',
+    ])
+  })
+
   it('in production, needs a database and nodes, and does without RabbitMQ', () => {
     expect(problemsOf({ NODE_ENV: 'production' })).toEqual([
       'DATABASE_URL is needed where NODE_ENV is production',
