@@ -36,6 +36,8 @@ export interface Config {
   readonly authFailureLimitPerMinute: number
   /** Requests that the API has in hand before it sheds. */
   readonly maxRequestsInFlight: number
+  /** Requests that wait for an outcome or read the stream, at once. */
+  readonly maxWaitingRequests: number
   readonly maxEventLoopDelayMs: number
   /** Null: a share of what the container or the machine has. */
   readonly maxMemoryMb: number | null
@@ -49,6 +51,9 @@ export interface Config {
   readonly handlers: string | null
   readonly handlerRetryLimit: number
   readonly handlerTimeoutMs: number
+  readonly webhookTimeoutMs: number
+  readonly webhookRetryDelaysMs: readonly number[]
+  readonly webhookDisableAfterMs: number
   readonly workerPrefetch: number
   readonly shutdownTimeoutMs: number
   readonly logLevel: LogLevel
@@ -60,6 +65,13 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 const HOUR_MS = 3_600_000
 /** RabbitMQ's limit of a queue TTL, and Node's of a timer. */
 const MAX_DELAY_MS = 2 ** 31 - 1
+const MINUTE_MS = 60_000
+const STANDARD_WEBHOOKS_RETRY_DELAYS_MS = [
+  5_000,
+  5 * MINUTE_MS,
+  30 * MINUTE_MS,
+  ...[2, 5, 10, 14, 20, 24].map((hours) => hours * HOUR_MS),
+]
 const SWEEP_GRACE_BEYOND_LONGEST_DELAY_MS = 60_000
 
 const SETTINGS = {
@@ -196,6 +208,12 @@ const SETTINGS = {
     meaning: 'requests that the API works on at a time; the next one is answered 503 at once',
     read: wholeNumber(1, 100_000),
   }),
+  maxWaitingRequests: setting({
+    variable: 'MAX_WAITING_REQUESTS',
+    fallback: '2000',
+    meaning: 'requests that wait for an outcome or read the stream at a time; the next one is answered 503',
+    read: wholeNumber(1, 100_000),
+  }),
   maxEventLoopDelayMs: setting({
     variable: 'MAX_EVENT_LOOP_DELAY_MS',
     fallback: '1000',
@@ -264,6 +282,24 @@ const SETTINGS = {
     fallback: '20000',
     meaning: 'limit of one business write',
     read: wholeNumber(1, MAX_DELAY_MS),
+  }),
+  webhookTimeoutMs: setting({
+    variable: 'WEBHOOK_TIMEOUT_MS',
+    fallback: '15000',
+    meaning: 'limit of one request to a webhook',
+    read: wholeNumber(1, 600_000),
+  }),
+  webhookRetryDelaysMs: setting({
+    variable: 'WEBHOOK_RETRY_DELAYS_MS',
+    fallback: STANDARD_WEBHOOKS_RETRY_DELAYS_MS.join(','),
+    meaning: 'waits after each failed request to a webhook, as Standard Webhooks has them; then it is given up',
+    read: (text) => list(text).map(wholeNumber(1, MAX_DELAY_MS)),
+  }),
+  webhookDisableAfterMs: setting({
+    variable: 'WEBHOOK_DISABLE_AFTER_MS',
+    fallback: String(5 * 24 * HOUR_MS),
+    meaning: 'a webhook of which every request has failed for so long is switched off',
+    read: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   }),
   workerPrefetch: setting({
     variable: 'WORKER_PREFETCH',

@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import type { Knex } from 'knex'
-import { type Role, type RunnableConfig, run } from './compose.ts'
+import { run } from './compose.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createApiKey } from './http/api-key.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLog } from './observe/log.ts'
 import { createRedact } from './observe/redact.ts'
 import { prune, readAge } from './prune.ts'
+import type { Role, RunnableConfig } from './runnable.ts'
 import { describeDatabase, openDatabase } from './store/database.ts'
 import { migrate } from './store/migrations.ts'
 import { countPrunable } from './store/prune.ts'
@@ -106,16 +107,17 @@ async function runPrune({ olderThan, dryRun }: { olderThan: string; dryRun?: boo
   const stopping = new AbortController()
   process.once('SIGINT', () => stopping.abort())
   process.once('SIGTERM', () => stopping.abort())
-  await withDatabase('prune', 'prune needs DATABASE_URL', async (db, where) => {
+  await withDatabase('prune', 'prune needs DATABASE_URL', async (db, where, { amqpUrl }) => {
+    const what = { before, hasExchange: amqpUrl !== null }
     if (dryRun) {
-      const count = await countPrunable(db, before)
-      print(`${where}: ${count} transactions were settled before ${before.toISOString()}`)
+      const count = await countPrunable(db, what)
+      print(`${where}: ${count} transactions are to be pruned: settled before ${before.toISOString()}`)
       return
     }
     const isTerminal = process.stderr.isTTY
     const done = await prune(
       db,
-      before,
+      what,
       ({ transactions, total }) => {
         if (isTerminal) process.stderr.write(`\r${transactions} of ${total} transactions pruned`)
       },
@@ -130,7 +132,7 @@ async function runPrune({ olderThan, dryRun }: { olderThan: string; dryRun?: boo
 async function withDatabase(
   command: string,
   noDatabase: string,
-  work: (db: Knex, where: string) => Promise<void>,
+  work: (db: Knex, where: string, config: Config) => Promise<void>,
 ): Promise<void> {
   const config = configOrExit({ RPC_URLS: process.env['RPC_URLS'] || 'http://not-needed' })
   if (config.databaseUrl === null) exit(EXIT_CONFIG, noDatabase)
@@ -140,7 +142,7 @@ async function withDatabase(
     applicationName: `confirmd ${command}`,
   })
   try {
-    await work(db, describeDatabase(config.databaseUrl))
+    await work(db, describeDatabase(config.databaseUrl), config)
   } catch (error) {
     const redact = createRedact(urlsOf(config))
     print(redact(`${command} failed: ${(error as Error).message}`), process.stderr)

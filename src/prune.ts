@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { countPrunable, pruneBatch } from './store/prune.ts'
+import { countPrunable, type PruneOptions, pruneBatch } from './store/prune.ts'
 
 export interface PruneProgress {
   readonly transactions: number
@@ -25,14 +25,14 @@ export function readAge(text: string): number {
 /** Deletes what was settled before a time, in small batches. Stops after the batch in which `signal` aborts. */
 export async function prune(
   db: Knex,
-  before: Date,
+  what: Pick<PruneOptions, 'before' | 'hasExchange'>,
   onProgress: (progress: PruneProgress) => void,
   signal: AbortSignal,
 ): Promise<PruneProgress> {
-  let progress: PruneProgress = { transactions: 0, events: 0, total: await countPrunable(db, before) }
+  let progress: PruneProgress = { transactions: 0, events: 0, total: await countPrunable(db, what) }
   let after: string | null = null
   do {
-    const { transactions, events, next } = await pruneBatch(db, { before, after, limit: BATCH_SIZE })
+    const { transactions, events, next } = await pruneBatch(db, { ...what, after, limit: BATCH_SIZE })
     progress = {
       ...progress,
       transactions: progress.transactions + transactions,

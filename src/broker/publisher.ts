@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { ChannelModel, ConfirmChannel } from 'amqplib'
+import type { ChannelModel, ConfirmChannel, Options } from 'amqplib'
 
 export interface OutgoingMessage {
   readonly exchange: string
@@ -7,6 +7,8 @@ export interface OutgoingMessage {
   readonly content: Buffer
   readonly correlationId: string | null
   readonly headers?: Readonly<Record<string, string | number>>
+  /** What differs from a check: an event need not find a queue. */
+  readonly properties?: Readonly<Options.Publish>
 }
 
 /** A message that the broker did not surely take. It may have taken it all the same. */
@@ -42,7 +44,7 @@ interface InFlight {
   settle(error?: PublishError): void
 }
 
-/** Publishes persistent, mandatory and confirmed. */
+/** Publishes persistent, confirmed and, if the message does not say otherwise, mandatory. */
 export function createPublisher(options: PublisherOptions): Publisher {
   let channel: ConfirmChannel | null = null
   const inFlight = new Map<string, InFlight>()
@@ -108,7 +110,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function send(messageId: string, entry: InFlight): void {
     if (!channel || options.isBlocked()) return
-    const { exchange, routingKey, content, correlationId, headers } = entry.message
+    const { exchange, routingKey, content, correlationId, headers, properties: given } = entry.message
     const properties = {
       messageId,
       persistent: true,
@@ -116,6 +118,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       contentType: 'application/json',
       ...(correlationId === null ? {} : { correlationId }),
       ...(headers ? { headers } : {}),
+      ...given,
     }
     entry.channel = channel
     try {

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, request } from 'undici'
+import { readRetryAfter } from '../domain/retry-after.ts'
 import { RpcError } from './rpc-error.ts'
 
 export interface JsonRpcRequest {
@@ -39,7 +40,7 @@ export function createRpcTransport({ url, timeoutMs, maxAnswerBytes }: RpcTransp
     const call = { node, method: methodOf(payload) }
     const { statusCode, headers, text } = await post(payload, call)
     if (statusCode === 429 || statusCode === 503) {
-      const retryAfterMs = readRetryAfter(headers['retry-after'])
+      const retryAfterMs = readRetryAfter(headers['retry-after'], new Date(), MAX_RETRY_AFTER_MS)
       throw new RpcError('rate-limited', call, `HTTP status ${statusCode}`, { retryAfterMs })
     }
     if (statusCode !== 200) {
@@ -97,13 +98,6 @@ export function createRpcTransport({ url, timeoutMs, maxAnswerBytes }: RpcTransp
 
 export function methodOf(payload: JsonRpcPayload): string {
   return Array.isArray(payload) ? 'batch' : (payload as JsonRpcRequest).method
-}
-
-/** Seconds or a date, as RFC 9110 has it; in ms. */
-function readRetryAfter(value: string | string[] | undefined): number | null {
-  if (typeof value !== 'string') return null
-  const afterMs = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return Number.isFinite(afterMs) ? Math.min(Math.max(afterMs, 0), MAX_RETRY_AFTER_MS) : null
 }
 
 function parse(text: string, call: { node: string; method: string }): unknown {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { Role } from '../compose.ts'
+import type { Role } from '../runnable.ts'
 import { type Leashed, startLeashed } from './leashed.ts'
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))

@@ -1,5 +1,4 @@
 import { Ajv } from 'ajv'
-import type { FromSchema } from 'json-schema-to-ts'
 import { type Json, jsonProblem } from './json.ts'
 
 /** What a backend gives to have a transaction watched. The chain and the kind have defaults. */
@@ -57,8 +56,15 @@ export const RegistrationSchema = {
   },
 } as const
 
-/** The fields of a registration before its defaults are filled in. */
-export type RegistrationFields = FromSchema<typeof RegistrationSchema>
+/** The fields of a registration before its defaults are filled in. A test keeps it like the schema. */
+export type RegistrationFields = {
+  readonly txHash: string
+  readonly chain?: string
+  readonly kind?: string
+  readonly payload?: unknown
+  readonly from?: string
+  readonly nonce?: number
+}
 
 /** A field that can't be taken, and why. */
 export type FieldProblem = {

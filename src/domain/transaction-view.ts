@@ -1,5 +1,4 @@
-import type { FromSchema } from 'json-schema-to-ts'
-import { TRANSACTION_STATUSES, type Transaction } from './transaction.ts'
+import { TRANSACTION_STATUSES, type Transaction, type TransactionStatus } from './transaction.ts'
 
 const Timestamp = { type: 'string', format: 'date-time' } as const
 const NullableTimestamp = { type: ['string', 'null'], format: 'date-time' } as const
@@ -57,7 +56,34 @@ export const TransactionView = {
   },
 } as const
 
-export type TransactionView = FromSchema<typeof TransactionView>
+/** The same as a type of its own: whoever uses the package needs no library for it. A test keeps the two alike. */
+export type TransactionView = {
+  readonly id: string
+  readonly chain: string
+  readonly txHash: string
+  readonly kind: string
+  /** What the registration gave. */
+  readonly payload: unknown
+  readonly status: TransactionStatus
+  readonly retryCount: number
+  /** Why it reverted. */
+  readonly failure: { readonly code: string | null; readonly name: string } | null
+  readonly receipt: {
+    readonly blockNumber: number
+    readonly blockHash: string
+    readonly transactionIndex: number
+    /** Decimal. */
+    readonly gasUsed: string
+    /** In wei, decimal. */
+    readonly effectiveGasPrice: string | null
+  } | null
+  readonly lastError: string | null
+  /** This and the following times are of ISO 8601. */
+  readonly createdAt: string
+  readonly lastCheckedAt: string | null
+  readonly nextCheckAt: string | null
+  readonly settledAt: string | null
+}
 
 export function viewTransaction(transaction: Transaction): TransactionView {
   const { inclusion } = transaction

@@ -80,6 +80,8 @@ export async function createApp(log: FastifyBaseLogger): Promise<TypedApp> {
   })
   app.addHook('onSend', async (request, reply) => {
     void reply.header('x-request-id', request.id)
+    // What is answered after the stop began would else hold its idle connection, and with it the stop.
+    if (!app.server.listening) void reply.header('connection', 'close')
   })
   useProblems(app)
   return typed(app)

@@ -4,6 +4,23 @@ import { Problem } from './problem.ts'
 
 export const RegistrationBody = { ...RegistrationSchema, additionalProperties: false } as const
 
+/** How long a request may wait for what it asks for. */
+const MAX_WAIT_S = 60
+
+export const Wait = {
+  type: 'integer',
+  minimum: 0,
+  maximum: MAX_WAIT_S,
+  default: 0,
+  description: `how long to wait, in seconds: a whole number from 0 to ${MAX_WAIT_S}`,
+} as const
+
+export const WaitQuery = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { wait: Wait },
+} as const
+
 export const TransactionId = {
   type: 'object',
   required: ['id'],

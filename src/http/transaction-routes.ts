@@ -41,23 +41,6 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
   )
 
   app.get(
-    '/v1/transactions/:id',
-    {
-      schema: {
-        tags: TAGS,
-        summary: 'One transaction',
-        params: TransactionId,
-        response: { 200: TransactionView, ...problemAnswers(400, 404) },
-      },
-    },
-    async (request) => {
-      const found = await dependencies.load(request.params.id)
-      if (!found) throw notFound(request.params.id)
-      return viewTransaction(found)
-    },
-  )
-
-  app.get(
     '/v1/transactions',
     {
       schema: {
@@ -108,6 +91,6 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
   )
 }
 
-function notFound(id: string): ProblemError {
+export function notFound(id: string): ProblemError {
   return new ProblemError(404, `there is no transaction with id ${id}`)
 }

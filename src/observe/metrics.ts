@@ -7,6 +7,8 @@ export interface GaugeSources {
   readonly queueDepths: () => Promise<Readonly<Record<string, number>>>
   /** Open transactions by state. */
   readonly openTransactions: () => Promise<object>
+  /** Events that are committed and on their way, by what they wait for. */
+  readonly unsentEvents: () => Promise<object>
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
@@ -97,6 +99,24 @@ export function createMetrics(sources: GaugeSources) {
     help: 'Blocks that were not followed because they were too many',
     registers,
   })
+  const announced = new Counter({
+    name: 'confirmd_events_announced_total',
+    help: 'Events that the exchange has taken',
+    registers,
+  })
+  const announceDelay = new Histogram({
+    name: 'confirmd_announce_delay_seconds',
+    help: 'Time from the verdict until the exchange has taken its event',
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600],
+    registers,
+  })
+  const webhookAttempts = new Counter({
+    name: 'confirmd_webhook_attempts_total',
+    help: 'Requests to webhooks, by what became of the delivery',
+    labelNames: ['delivery'],
+    registers,
+  })
+  sampledGauge('confirmd_unsent_events', 'Events on their way', 'to', sources.unsentEvents)
   sampledGauge('confirmd_queue_depth', 'Messages in a queue', 'queue', sources.queueDepths)
   sampledGauge('confirmd_open_transactions', 'Rows without a verdict', 'state', sources.openTransactions)
 
@@ -135,6 +155,13 @@ export function createMetrics(sources: GaugeSources) {
       followDelay.observe(Math.max(0, Date.now() - timeMs) / 1000)
       followMatches.inc(matches)
     },
+    announced: (events: readonly { createdAt: Date }[]) => {
+      announced.inc(events.length)
+      for (const { createdAt } of events) {
+        announceDelay.observe(Math.max(0, Date.now() - createdAt.getTime()) / 1000)
+      }
+    },
+    attempted: (delivery: string) => webhookAttempts.inc({ delivery }),
     skipped: (blocks: number) => followSkipped.inc(blocks),
     rpcCalled: ({
       node,

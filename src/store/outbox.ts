@@ -1,20 +1,48 @@
 import type { Knex } from 'knex'
-import type { OutcomeEvent } from '../domain/event.ts'
+import type { NewEvent, StoredEvent } from '../domain/event.ts'
 import { prepared } from './statement.ts'
 
 /** Writes events in their order, inside the transaction that makes them true. */
-export async function insertEvents(trx: Knex.Transaction, events: readonly OutcomeEvent[]): Promise<void> {
+export async function insertEvents(trx: Knex.Transaction, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return
-  const rows = events.map(({ transactionId, status, kind, data }) => {
-    return { transaction_id: transactionId, status, kind, data }
+  const rows = events.map(({ subject, transactionId, status, kind, data }) => {
+    return { subject, transaction_id: transactionId, status, kind, data }
   })
   await prepared(
     trx,
-    'confirmd-insert-events-1',
-    `INSERT INTO outbox (id, transaction_id, status, kind, data)
-     SELECT gen_random_uuid(), transaction_id, status, kind, data
+    'confirmd-insert-events-2',
+    `INSERT INTO outbox (id, subject, transaction_id, status, kind, data)
+     SELECT gen_random_uuid(), subject, transaction_id, status, kind, data
        FROM json_to_recordset(CAST(:rows AS json))
-         AS given (transaction_id uuid, status text, kind text, data jsonb)`,
+         AS given (subject text, transaction_id uuid, status text, kind text, data jsonb)`,
     { rows: JSON.stringify(rows) },
   )
+}
+
+/** What `toStoredEvent` needs of `outbox AS o`. */
+export const EVENT_COLUMNS =
+  'o.sequence, o.id, o.subject, o.transaction_id, o.status, o.kind, o.created_at, o.data'
+
+export interface EventRow {
+  readonly sequence: string | null
+  readonly id: string
+  readonly subject: string
+  readonly transaction_id: string | null
+  readonly status: string
+  readonly kind: string
+  readonly created_at: Date
+  readonly data: StoredEvent['data']
+}
+
+export function toStoredEvent(row: EventRow): StoredEvent {
+  return {
+    sequence: row.sequence === null ? null : Number(row.sequence),
+    id: row.id,
+    subject: row.subject,
+    transactionId: row.transaction_id,
+    status: row.status,
+    kind: row.kind,
+    createdAt: row.created_at,
+    data: row.data,
+  }
 }

@@ -1,9 +1,12 @@
 import type { Knex } from 'knex'
+import { moveCursor } from './event-cursors.ts'
 import { prepared } from './statement.ts'
 
 export interface PruneOptions {
   /** Only what was settled before this time. */
   readonly before: Date
+  /** Whether events go to an exchange: what it has not taken yet stays. */
+  readonly hasExchange: boolean
   /** Goes on after this id; null begins with the oldest. */
   readonly after: string | null
   readonly limit: number
@@ -17,41 +20,59 @@ export interface Pruned {
   readonly next: string | null
 }
 
+/** An event `o` that somebody is still to be told of. */
+const UNSENT = `(
+  o.sequence IS NULL
+  OR (:hasExchange AND o.sequence > (SELECT sequence FROM event_cursors WHERE name = 'announced'))
+  OR EXISTS (SELECT 1 FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+              WHERE d.position = o.position AND d.status = 'pending' AND w.enabled))`
+
 /** Ids are in the order of registration, so the primary key finds the oldest without an index of its own. */
-const PRUNABLE = `id < CAST(:bound AS uuid)
-  AND status IN ('confirmed', 'failed', 'replaced') AND settled_at < :before`
+const PRUNABLE = `t.id < CAST(:bound AS uuid)
+  AND t.status IN ('confirmed', 'failed', 'replaced') AND t.settled_at < :before
+  AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.transaction_id = t.id AND ${UNSENT})`
 
 /**
- * Deletes some of the oldest transactions that have a verdict, with their events that were announced. What is open,
- * stalled or expired stays, and so does an event that nobody was told of.
+ * Deletes some of the oldest transactions that have a verdict, with their events and what was sent of these. What is
+ * open, stalled or expired stays, and so does what somebody is still to be told of.
  */
-export async function pruneBatch(db: Knex, { before, after, limit }: PruneOptions): Promise<Pruned> {
+export async function pruneBatch(db: Knex, options: PruneOptions): Promise<Pruned> {
+  const { before, hasExchange, after, limit } = options
   return db.transaction(async (trx) => {
     const ids = await prepared<{ id: string }>(
       trx,
-      'confirmd-prune-1',
-      `SELECT id FROM transaction_history
-        WHERE id > COALESCE(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
+      'confirmd-prune-2',
+      `SELECT t.id FROM transaction_history AS t
+        WHERE t.id > COALESCE(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
           AND ${PRUNABLE}
-        ORDER BY id LIMIT :limit
+        ORDER BY t.id LIMIT :limit
           FOR UPDATE SKIP LOCKED`,
-      { after, bound: firstIdOf(before), before, limit },
+      { after, bound: firstIdOf(before), before, hasExchange, limit },
     )
     if (ids.length === 0) return { transactions: 0, events: 0, next: null }
     const chosen = ids.map(({ id }) => id)
     const transactions = await trx('transaction_history').whereIn('id', chosen).delete()
-    const events = await trx('outbox').whereIn('transaction_id', chosen).whereNotNull('announced_at').delete()
-    return { transactions, events, next: ids.length < limit ? null : (chosen.at(-1) ?? null) }
+    const gone: { sequence: string }[] = await trx('outbox')
+      .whereIn('transaction_id', chosen)
+      .delete()
+      .returning('sequence')
+    // A reader that has not come so far is told that it has missed something.
+    const newest = gone.reduce((most, { sequence }) => Math.max(most, Number(sequence)), 0)
+    await moveCursor(trx, 'pruned', newest)
+    return { transactions, events: gone.length, next: ids.length < limit ? null : (chosen.at(-1) ?? null) }
   })
 }
 
 /** How many transactions there are to prune. */
-export async function countPrunable(db: Knex, before: Date): Promise<number> {
+export async function countPrunable(
+  db: Knex,
+  { before, hasExchange }: Pick<PruneOptions, 'before' | 'hasExchange'>,
+): Promise<number> {
   const rows = await prepared<{ count: string }>(
     db,
-    'confirmd-count-prunable-1',
-    `SELECT count(*) FROM transaction_history WHERE ${PRUNABLE}`,
-    { bound: firstIdOf(before), before },
+    'confirmd-count-prunable-2',
+    `SELECT count(*) FROM transaction_history AS t WHERE ${PRUNABLE}`,
+    { bound: firstIdOf(before), before, hasExchange },
   )
   return Number(rows[0]?.count ?? 0)
 }

@@ -63,6 +63,17 @@ async function findRows(db: Knex, ids: readonly string[]): Promise<ReadonlySet<s
   return new Set(rows.map(({ id }) => id))
 }
 
+/** Those of the transactions that are not pending any more. */
+export async function findDecided(db: Knex, ids: readonly string[]): Promise<string[]> {
+  const rows = await prepared<{ id: string }>(
+    db,
+    'confirmd-find-decided-1',
+    "SELECT id FROM transaction_history WHERE id = ANY(:ids) AND status <> 'pending'",
+    { ids: [...ids] },
+  )
+  return rows.map(({ id }) => id)
+}
+
 export interface TransactionFilter {
   readonly txHash?: string
   readonly chain?: string

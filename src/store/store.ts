@@ -1,15 +1,28 @@
 import type { Knex } from 'knex'
+import { announceNext } from './announce.ts'
 import { createBatches } from './batches.ts'
 import { countOpen } from './counts.ts'
 import { pingDatabase } from './database.ts'
+import { leaseDeliveries, recordAttempt } from './deliveries.ts'
+import { addTestDelivery, listDeliveries, replayDelivery, replayRange } from './delivery-log.ts'
+import { readCursors } from './event-cursors.ts'
+import { numberEvents, readEvents } from './feed.ts'
 import { beginBlocks, findOpen, oldestOpen, readCursor, saveCursor, wakeWatched } from './follow.ts'
 import { leaseOverdue, leaseWatched } from './lease.ts'
-import { list, load } from './read.ts'
+import { findDecided, list, load } from './read.ts'
 import { reopen } from './recheck.ts'
 import { expire, settleReplaced, stall } from './steps.ts'
 import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
 import { markUnpublished } from './unpublished.ts'
 import { recordHandlerFailure, recordLook } from './wait.ts'
+import {
+  createWebhook,
+  deleteWebhook,
+  listWebhooks,
+  loadWebhook,
+  rotateSecret,
+  updateWebhook,
+} from './webhooks.ts'
 
 type WithoutDb<F> = F extends (db: Knex, ...args: infer A) => infer R ? (...args: A) => R : never
 
@@ -40,6 +53,23 @@ export function createStore(db: Knex) {
     findOpen: bind(findOpen),
     wakeWatched: bind(wakeWatched),
     countOpen: bind(countOpen),
+    findDecided: bind(findDecided),
+    numberEvents: bind(numberEvents),
+    announceNext: bind(announceNext),
+    readEvents: bind(readEvents),
+    readCursors: bind(readCursors),
+    leaseDeliveries: bind(leaseDeliveries),
+    recordAttempt: bind(recordAttempt),
+    createWebhook: bind(createWebhook),
+    listWebhooks: bind(listWebhooks),
+    loadWebhook: bind(loadWebhook),
+    updateWebhook: bind(updateWebhook),
+    deleteWebhook: bind(deleteWebhook),
+    rotateSecret: bind(rotateSecret),
+    addTestDelivery: bind(addTestDelivery),
+    listDeliveries: bind(listDeliveries),
+    replayDelivery: bind(replayDelivery),
+    replayRange: bind(replayRange),
     ping: bind(pingDatabase),
   }
 }

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import type { Role } from '../../src/compose.ts'
+import type { Role } from '../../src/runnable.ts'
 import { type RoleProcess, startRole } from '../../src/dev/role-process.ts'
 import { createApiKey } from '../../src/http/api-key.ts'
 import { createWorld, type World } from '../support/confirmd.ts'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openRabbitQueue } from '../../src/broker/rabbit-queue.ts'
+import { openRabbit } from '../../src/broker/rabbit.ts'
 import type { CheckQueue, Delivery, Disposition } from '../../src/domain/check-queue.ts'
 import type { Check } from '../../src/domain/message.ts'
 import { createStore } from '../../src/store/store.ts'
@@ -42,7 +42,7 @@ describeOnEachQueue('any check queue', (kind) => {
             leaseMs: 1_500,
             onError: () => undefined,
           })
-        : await openRabbitQueue({
+        : (await openRabbit({
             url: amqpUrl(),
             prefix,
             chain: 'kaia',
@@ -53,7 +53,7 @@ describeOnEachQueue('any check queue', (kind) => {
             onFatal: (error) => {
               throw error
             },
-          })
+          })).queue
     opened.push(queue)
     return queue
   }

@@ -20,8 +20,10 @@ function confirmd(...parameters: string[]) {
   return promisify(execFile)(process.execPath, ['dist/main.js', ...parameters], { env })
 }
 
+let events = 0
+
 /** Rows of each state that were recorded, and settled if they are, so many days ago; each with its event. */
-async function recordPast(days: number, statuses: readonly string[], announced: boolean): Promise<void> {
+async function recordPast(days: number, statuses: readonly string[], sent: boolean): Promise<void> {
   const at = new Date(Date.now() - days * DAY_MS)
   const stamp = at.getTime().toString(16).padStart(12, '0')
   for (const status of statuses) {
@@ -35,27 +37,27 @@ async function recordPast(days: number, statuses: readonly string[], announced: 
     if (status === 'pending') continue
     await database.db('outbox').insert({
       ...{ id: database.db.raw('gen_random_uuid()'), transaction_id: id, status, kind: 'order', data: '{}' },
-      announced_at: announced ? at : null,
+      sequence: sent ? ++events : null,
     })
   }
 }
 
 const ALL = ['pending', 'confirmed', 'failed', 'replaced', 'stalled', 'expired']
 
-it('deletes what was settled longer ago than it is told, and nothing that may still change or was not announced', async () => {
+it('deletes what was settled longer ago than it is told, and nothing that may still change or of which somebody is to be told', async () => {
   await recordPast(100, ALL, true)
   await recordPast(100, ['confirmed'], false)
   await recordPast(10, ALL, true)
   const dry = await confirmd('prune', '--older-than', '90d', '--dry-run')
-  expect(dry.stdout).toContain('4 transactions were settled before')
+  expect(dry.stdout).toContain('3 transactions are to be pruned: settled before')
   const { stdout } = await confirmd('prune', '--older-than', '90d')
-  expect(stdout).toContain('pruned 4 transactions and 3 events')
+  expect(stdout).toContain('pruned 3 transactions and 3 events')
   const rows = await database.db('transaction_history').select('status', 'created_at')
   const old = rows.filter((row) => row.created_at < new Date(Date.now() - 50 * DAY_MS))
-  expect(old.map(({ status }) => status).sort()).toEqual(['expired', 'pending', 'stalled'])
+  expect(old.map(({ status }) => status).sort()).toEqual(['confirmed', 'expired', 'pending', 'stalled'])
   expect(rows).toHaveLength(old.length + ALL.length)
-  const [unannounced] = await database.db('outbox').whereNull('announced_at').count()
-  expect(unannounced?.['count']).toBe('1')
+  const [unsent] = await database.db('outbox').whereNull('sequence').count()
+  expect(unsent?.['count']).toBe('1')
 })
 
 it('deletes any number, in batches', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openRabbitQueue } from '../../src/broker/rabbit-queue.ts'
+import { openRabbit } from '../../src/broker/rabbit.ts'
 import { brokerNames } from '../../src/broker/topology.ts'
 import type { CheckHandler, CheckQueue, Delivery } from '../../src/domain/check-queue.ts'
 import { type Check, encodeChecks, MAX_CHECKS } from '../../src/domain/message.ts'
@@ -31,7 +31,7 @@ describeWithBroker('checks that share a message', () => {
   })
 
   async function open(checkHealth: () => Promise<void> = async () => undefined): Promise<CheckQueue> {
-    const queue = await openRabbitQueue({
+    const { queue } = await openRabbit({
       url: amqpUrl(),
       prefix,
       chain: 'kaia',

@@ -1,6 +1,6 @@
 import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openRabbitQueue } from '../../src/broker/rabbit-queue.ts'
+import { openRabbit } from '../../src/broker/rabbit.ts'
 import { brokerNames } from '../../src/broker/topology.ts'
 import { sweep } from '../../src/flows/sweep.ts'
 import { createStore } from '../../src/store/store.ts'
@@ -89,7 +89,7 @@ describeWithBroker('a lost message', () => {
       )
     })
     await world.db('transaction_history').update({ next_check_at: new Date(0) })
-    const queue = await openRabbitQueue({
+    const { queue } = await openRabbit({
       url: amqpUrl(),
       prefix: world.prefix,
       chain: 'kaia',

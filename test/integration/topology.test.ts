@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openRabbitQueue } from '../../src/broker/rabbit-queue.ts'
+import { openRabbit } from '../../src/broker/rabbit.ts'
 import { type BrokerNames, brokerNames, topologyOf } from '../../src/broker/topology.ts'
 import { amqpUrl, describeWithBroker } from '../support/broker.ts'
 import { withChannel } from '../support/channel.ts'
@@ -112,7 +112,7 @@ describeWithBroker('the topology', () => {
   })
 
   it('a queue is gone when it is asked how full it is: it is declared again, and the answers go on', async () => {
-    const queue = await openRabbitQueue({
+    const { queue } = await openRabbit({
       url: amqpUrl(),
       prefix: world.prefix,
       chain: 'kaia',

@@ -14,6 +14,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   broker: ['domain'],
   http: ['domain'],
   observe: ['domain'],
+  webhooks: ['domain'],
+  client: ['domain'],
 }
 
 function layerOf(file: string): string {

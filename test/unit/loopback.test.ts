@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { isLoopbackAddress, isLoopbackHost } from '../../src/http/loopback.ts'
+import { isLoopbackAddress, isLoopbackHost } from '../../src/domain/loopback.ts'
 
 it.each(['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '0:0:0:0:0:0:0:1'])(
   '%s is loopback',

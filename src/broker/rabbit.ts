@@ -1,6 +1,7 @@
 import type { Channel } from 'amqplib'
 import { createBatch, fulfilled } from '../domain/batch.ts'
 import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
+import type { CloudEvent } from '../domain/event.ts'
 import { type Check, encodeChecks, MAX_CHECKS } from '../domain/message.ts'
 import { delayCovering, longestDelayMs, type RetryDelaysMs } from '../domain/schedule.ts'
 import { type BrokerConnection, type BrokerLog, openConnection } from './connection.ts'
@@ -9,7 +10,7 @@ import { correlationIdOf } from './correlation-id.ts'
 import { createPublisher, type OutgoingMessage } from './publisher.ts'
 import { assertTopology, brokerNames, topologyOf } from './topology.ts'
 
-export interface RabbitQueueOptions {
+export interface RabbitOptions {
   readonly url: string
   readonly prefix: string
   readonly chain: string
@@ -30,8 +31,19 @@ type Route = Pick<OutgoingMessage, 'exchange' | 'routingKey'>
 /** Header of a parked message that says why it is there. */
 const PARK_REASON_HEADER = 'x-confirmd-reason'
 
-/** The check queue on RabbitMQ: one connection to publish, one to consume. */
-export async function openRabbitQueue(options: RabbitQueueOptions): Promise<CheckQueue> {
+/** RabbitMQ as check queue and as the place where outcomes are announced. */
+export interface Rabbit {
+  readonly queue: CheckQueue
+  readonly exchange: {
+    /** Whether the broker is there and takes messages. */
+    isReady(): boolean
+    /** Resolves when the broker has confirmed it; whether anybody listens is not its matter. */
+    publish(event: CloudEvent, routingKey: string): Promise<void>
+  }
+}
+
+/** One connection to publish, one to consume. */
+export async function openRabbit(options: RabbitOptions): Promise<Rabbit> {
   const { url, log, onFatal } = options
   const names = brokerNames(options.prefix)
   const topology = topologyOf(options.prefix, options.retryDelaysMs)
@@ -158,7 +170,23 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
     return found
   }
 
-  return {
+  function publishEvent(event: CloudEvent, routingKey: string): Promise<void> {
+    return publisher.publish({
+      exchange: names.eventsExchange,
+      routingKey,
+      content: Buffer.from(JSON.stringify(event)),
+      correlationId: null,
+      properties: {
+        mandatory: false,
+        contentType: 'application/cloudevents+json',
+        messageId: event.id,
+        type: event.type,
+        timestamp: Math.floor(Date.parse(event.time) / 1_000),
+      },
+    })
+  }
+
+  const queue: CheckQueue = {
     publish: publishTogether(direct),
     consume,
     stopConsuming: async () => {
@@ -174,6 +202,14 @@ export async function openRabbitQueue(options: RabbitQueueOptions): Promise<Chec
     close: async () => {
       await consuming?.connection.close()
       await publishing.close()
+    },
+  }
+
+  return {
+    queue,
+    exchange: {
+      isReady: () => publishing.isConnected() && !publishing.isBlocked(),
+      publish: publishEvent,
     },
   }
 }

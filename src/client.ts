@@ -1,0 +1,16 @@
+/** `confirmd/client`: for backends in JavaScript and TypeScript. It needs nothing but `fetch`. */
+export { type CallOptions, ConfirmdError, type FetchLike } from './client/call.ts'
+export {
+  type ClientOptions,
+  type ConfirmdClient,
+  createClient,
+  type EventOptions,
+  type TrackRequest,
+  type TrackResult,
+  type TransactionEvent,
+  type WaitOptions,
+  WaitTimeoutError,
+} from './client/client.ts'
+export { type WebhookRequest, WebhookVerificationError, verifyWebhook } from './client/verify-webhook.ts'
+export type { CloudEvent } from './domain/event.ts'
+export type { TransactionView } from './domain/transaction-view.ts'

@@ -1,0 +1,156 @@
+import { type CloudEvent, type StoredEvent, toCloudEvent } from '../domain/event.ts'
+import type { Log } from './ports.ts'
+
+export interface FeedDependencies {
+  readonly store: {
+    readCursors(): Promise<{ numbered: number; pruned: number }>
+    readEvents(query: FeedQuery): Promise<StoredEvent[]>
+    /** Those of the transactions that are not pending any more. */
+    findDecided(ids: readonly string[]): Promise<string[]>
+  }
+  readonly log: Log
+}
+
+export interface FeedQuery {
+  /** Only what comes after this number. */
+  readonly after: number
+  readonly limit: number
+  readonly kind?: string | undefined
+  readonly status?: string | undefined
+}
+
+export interface FeedPage {
+  readonly events: readonly CloudEvent[]
+  /** Where to go on; it may be further than the last event, past what the filter leaves out. */
+  readonly next: number
+}
+
+export interface Feed {
+  /** The next events; waits for the first of them for at most `waitMs`. Rejects with EventsPrunedError. */
+  read(query: FeedQuery, waitMs: number, signal: AbortSignal): Promise<FeedPage>
+  newest(): Promise<number>
+  /** Resolves when the transaction is not pending any more, or after the time. */
+  waitUntilDecided(id: string, waitMs: number, signal: AbortSignal): Promise<void>
+  /** Lets all who wait go, and from now on nobody waits. */
+  stop(): void
+}
+
+/** What comes after the given number is partly gone: there would be a gap. */
+export class EventsPrunedError extends Error {
+  override readonly name = 'EventsPrunedError'
+  constructor(after: number, pruned: number) {
+    super(`events after ${after} were pruned, the last of them ${pruned}; what is left begins with after=${pruned}`)
+  }
+}
+
+/** How often a process with somebody waiting looks for new events. */
+const POLL_INTERVAL_MS = 50
+
+/** The events in order, and those who wait for the next. Looks at the database only while somebody waits. */
+export function createFeed({ store, log }: FeedDependencies): Feed {
+  const waiting = new Set<() => void>()
+  const undecided = new Map<string, Set<() => void>>()
+  const stopping = new AbortController()
+  const reading = new Map<string, Promise<FeedPage>>()
+  let timer: NodeJS.Timeout | null = null
+  /** The newest event of which those who wait were told. */
+  let seen = -1
+
+  function watch(): void {
+    timer ??= setTimeout(() => void look(), POLL_INTERVAL_MS)
+  }
+
+  async function look(): Promise<void> {
+    try {
+      const { numbered } = await store.readCursors()
+      if (numbered !== seen) {
+        seen = numbered
+        for (const go of waiting) go()
+        await letDecidedGo()
+      }
+    } catch (error) {
+      seen = -1
+      log.warn({ err: error }, 'no look for new events; trying again')
+    }
+    timer = null
+    if (waiting.size > 0 || undecided.size > 0) watch()
+  }
+
+  async function letDecidedGo(): Promise<void> {
+    if (undecided.size === 0) return
+    for (const id of await store.findDecided([...undecided.keys()])) {
+      for (const go of undecided.get(id) ?? []) go()
+    }
+  }
+
+  /** Resolves when what is armed is let go, the time is over, or nobody wants to know any more. */
+  function wait(waitMs: number, signal: AbortSignal, arm: (go: () => void) => () => void): Promise<void> {
+    return new Promise((resolve) => {
+      const end = AbortSignal.any([signal, stopping.signal])
+      if (end.aborted) return resolve()
+      const go = () => {
+        clearTimeout(limit)
+        end.removeEventListener('abort', go)
+        disarm()
+        resolve()
+      }
+      const limit = setTimeout(go, waitMs)
+      end.addEventListener('abort', go)
+      const disarm = arm(go)
+      watch()
+    })
+  }
+
+  async function readPage(query: FeedQuery): Promise<FeedPage> {
+    // Before the events: what is numbered after this look is found again by the next one.
+    const { numbered, pruned } = await store.readCursors()
+    if (query.after > 0 && query.after < pruned) throw new EventsPrunedError(query.after, pruned)
+    const events = await store.readEvents(query)
+    const last = events.at(-1)?.sequence ?? query.after
+    const next = events.length === query.limit ? last : Math.max(last, numbered, query.after)
+    return { events: events.map(toCloudEvent), next }
+  }
+
+  /** Readers at the same place, as all are that have read everything, share an answer. */
+  function readShared(query: FeedQuery): Promise<FeedPage> {
+    const key = JSON.stringify([query.after, query.limit, query.kind, query.status])
+    const found = reading.get(key)
+    if (found) return found
+    const page = readPage(query).finally(() => reading.delete(key))
+    reading.set(key, page)
+    return page
+  }
+
+  return {
+    read: async (query, waitMs, signal) => {
+      const deadline = performance.now() + waitMs
+      let { after } = query
+      for (;;) {
+        const page = await readShared({ ...query, after })
+        const leftMs = deadline - performance.now()
+        if (page.events.length > 0 || leftMs <= 0 || signal.aborted || stopping.signal.aborted) return page
+        after = page.next
+        seen = Math.min(seen, after)
+        await wait(leftMs, signal, (go) => {
+          waiting.add(go)
+          return () => waiting.delete(go)
+        })
+      }
+    },
+    newest: async () => (await store.readCursors()).numbered,
+    waitUntilDecided: async (id, waitMs, signal) => {
+      const isDecided = async () => (await store.findDecided([id])).length > 0
+      if (await isDecided()) return
+      seen = -1
+      await wait(waitMs, signal, (go) => {
+        const those = undecided.get(id) ?? new Set()
+        undecided.set(id, those.add(go))
+        return () => {
+          those.delete(go)
+          if (those.size === 0) undecided.delete(id)
+        }
+      })
+    },
+    stop: () => stopping.abort(),
+  }
+}

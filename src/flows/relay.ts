@@ -1,0 +1,103 @@
+import { type CloudEvent, routingKeyOf, type StoredEvent, toCloudEvent } from '../domain/event.ts'
+import type { Log } from './ports.ts'
+import { runWakefully, type Wakeful } from './wakeful.ts'
+
+export interface RelayDependencies {
+  readonly store: {
+    /** Gives committed events their place in the feed and their webhook deliveries; returns how many it found. */
+    numberEvents(limit: number): Promise<number>
+    /** Hands out the next events that were not announced; `publish` says how many of the first were surely taken. */
+    announceNext(
+      limit: number,
+      publish: (events: readonly StoredEvent[]) => Promise<number>,
+    ): Promise<number | 'busy'>
+  }
+  /** Null where there is no broker: then there are the feed and the webhooks. */
+  readonly exchange: EventExchange | null
+  readonly observer: {
+    announced(events: readonly { createdAt: Date }[]): void
+  }
+  /** Told when events were numbered: there may be webhooks to send. */
+  readonly onNumbered: () => void
+  readonly log: Log
+}
+
+/** Where other services hear of outcomes. */
+export interface EventExchange {
+  /** Whether it can take events now. */
+  isReady(): boolean
+  /** Resolves when it has surely taken the event. */
+  publish(event: CloudEvent, routingKey: string): Promise<void>
+}
+
+const BATCH_SIZE = 500
+/** Outcomes of other processes whose relay died, and of a release that has none. */
+const IDLE_MS = 500
+const GAP_MS = 10
+/** Another relay has the lease: it goes on by itself, but it may have looked just before this one's event. */
+const BUSY_MS = 50
+
+/** Sends committed outcomes on: to the feed, to webhooks and to the exchange. Any number of processes may. */
+export function createRelay(dependencies: RelayDependencies): Wakeful {
+  const { store, exchange, onNumbered, log } = dependencies
+  const announcing = exchange && startAnnouncing(dependencies, exchange)
+  const numbering = runWakefully({
+    job: async () => {
+      const count = await store.numberEvents(BATCH_SIZE)
+      if (count === 0) return false
+      announcing?.wake()
+      onNumbered()
+      return count === BATCH_SIZE
+    },
+    idleMs: IDLE_MS,
+    gapMs: GAP_MS,
+    onError: (error) => log.warn({ err: error }, 'events not sent on; trying again'),
+  })
+  return {
+    wake: numbering.wake,
+    stop: async () => {
+      await numbering.stop()
+      await announcing?.stop()
+    },
+  }
+}
+
+function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: EventExchange): Wakeful {
+  let failing = false
+
+  async function publish(events: readonly StoredEvent[]): Promise<number> {
+    const outcomes = await Promise.allSettled(
+      events.map((event) => exchange.publish(toCloudEvent(event), routingKeyOf(event))),
+    )
+    const firstFailed = outcomes.findIndex(({ status }) => status === 'rejected')
+    const taken = firstFailed === -1 ? events.length : firstFailed
+    const failure = outcomes[firstFailed]
+    if (failure?.status === 'rejected' && !failing) {
+      log.warn({ err: failure.reason }, 'event not taken by the exchange; trying again')
+    }
+    failing = firstFailed !== -1
+    return taken
+  }
+
+  const announcing = runWakefully({
+    job: async () => {
+      if (!exchange.isReady()) return false
+      let handed: readonly StoredEvent[] = []
+      const taken = await store.announceNext(BATCH_SIZE, async (events) => {
+        handed = events
+        return publish(events)
+      })
+      if (taken === 'busy') {
+        setTimeout(announcing.wake, BUSY_MS).unref()
+        return false
+      }
+      // After the mark: what is counted here is not published again.
+      observer.announced(handed.slice(0, taken))
+      return taken > 0 && !failing
+    },
+    idleMs: IDLE_MS,
+    gapMs: GAP_MS,
+    onError: (error) => log.warn({ err: error }, 'events not announced; trying again'),
+  })
+  return announcing
+}

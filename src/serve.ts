@@ -1,0 +1,93 @@
+import type { Logger } from 'pino'
+import type { CheckQueue } from './domain/check-queue.ts'
+import { createFeed } from './flows/feed.ts'
+import { createSubmit } from './flows/submit.ts'
+import { createWebhooks } from './flows/webhooks.ts'
+import { addAccess } from './http/access.ts'
+import { closeApp, createApp, typed } from './http/app.ts'
+import { addBatchRoute } from './http/batch-route.ts'
+import { addEventRoutes } from './http/event-routes.ts'
+import { isLoopbackHost } from './domain/loopback.ts'
+import { addOpenApi } from './http/openapi.ts'
+import { addHealthRoutes, addMetricsRoute } from './http/operation-routes.ts'
+import { addShedding } from './http/shedding.ts'
+import { addTransactionRoute } from './http/transaction-route.ts'
+import { addTransactionRoutes } from './http/transaction-routes.ts'
+import { addWebhookRoutes } from './http/webhook-routes.ts'
+import type { Metrics } from './observe/metrics.ts'
+import type { Role, RunContext, RunnableConfig } from './runnable.ts'
+import type { Store } from './store/store.ts'
+import { packageVersion } from './version.ts'
+
+/** Each may hold 4 MiB of registrations. */
+const MAX_BATCHES_IN_FLIGHT = 64
+
+/** Starts the HTTP server of a role; returns its URL. */
+export async function serve(
+  role: Role,
+  { config, log, lifecycle }: RunContext,
+  store: Store,
+  queue: CheckQueue,
+  metrics: Metrics,
+  isStopping: () => boolean,
+): Promise<string> {
+  const app = await createApp(log)
+  const feed = createFeed({ store, log })
+  if (role !== 'worker') await addOpenApi(app, packageVersion())
+  addHealthRoutes(app, {
+    process: async () => {
+      if (isStopping()) throw new Error('stopping')
+    },
+    database: () => store.ping(),
+    ...(role === 'api'
+      ? {}
+      : {
+          consumer: async () => {
+            if (!queue.isConsuming()) throw new Error('not consuming')
+          },
+        }),
+  })
+  await app.register(async (guarded) => {
+    await addAccess(guarded, { ...config, onRefused: metrics.refused })
+    addMetricsRoute(typed(guarded), metrics)
+    if (role === 'worker') return
+    const { submit, recheck, drain } = createSubmit({ store, queue, policy: config, log })
+    lifecycle.add('publishes under way', drain)
+    const transactions = { chain: config.chain, submit, recheck, load: store.load, list: store.list }
+    const webhooks = createWebhooks(store, { allowLoopback: !config.production })
+    await guarded.register(async (api) => {
+      await addShedding(api, { ...config, onShed: () => metrics.refused('overloaded') })
+      addTransactionRoutes(typed(api), transactions)
+      addWebhookRoutes(typed(api), webhooks)
+    })
+    // Who waits holds up nobody: these have a limit of their own.
+    await guarded.register(async (api) => {
+      const maxRequestsInFlight = config.maxWaitingRequests
+      await addShedding(api, { ...config, maxRequestsInFlight, onShed: () => metrics.refused('overloaded') })
+      addTransactionRoute(typed(api), { load: store.load, feed })
+      addEventRoutes(typed(api), { feed, isStopping })
+    })
+    await guarded.register(async (api) => {
+      const maxRequestsInFlight = Math.min(config.maxRequestsInFlight, MAX_BATCHES_IN_FLIGHT)
+      await addShedding(api, { ...config, maxRequestsInFlight, onShed: () => metrics.refused('overloaded') })
+      addBatchRoute(typed(api), transactions)
+    })
+  })
+  sayWhoIsServed(config, log)
+  // Half of the time is for the rest of the stop: the queue and the database come after.
+  lifecycle.add('http', () => closeApp(app, config.shutdownTimeoutMs / 2))
+  // Before it: who waits is answered, and the server can end.
+  lifecycle.add('readers of the feed', feed.stop)
+  return app.listen({ host: config.host, port: config.port ?? (role === 'worker' ? 0 : 8080) })
+}
+
+function sayWhoIsServed({ apiKeys, host }: RunnableConfig, log: Logger): void {
+  if (apiKeys.length > 0)
+    log.info({ keys: apiKeys.map(({ name }) => name) }, 'the API takes requests with a key')
+  else if (isLoopbackHost(host))
+    log.info({ setting: 'API_KEYS' }, 'there are no keys: only loopback is served')
+  else {
+    const text = 'there are no keys: only loopback is served, all others get 403 except for health and docs'
+    log.warn({ host, setting: 'API_KEYS' }, text)
+  }
+}

@@ -1,0 +1,46 @@
+import type { Knex } from 'knex'
+import { prepared } from './statement.ts'
+
+/**
+ * How far the feed has come: `numbered` is its newest event, `announced` the newest that the exchange has taken,
+ * `pruned` the newest that is gone.
+ */
+export type EventCursor = 'numbered' | 'announced' | 'pruned'
+
+/** Locks the cursor until the transaction ends; null if somebody else has it and is not to be waited for. */
+export async function lockCursor(
+  trx: Knex.Transaction,
+  name: EventCursor,
+  options: { readonly wait: boolean },
+): Promise<number | null> {
+  const rows = await prepared<{ sequence: string }>(
+    trx,
+    `confirmd-lock-cursor-${options.wait ? 'wait' : 'skip'}-1`,
+    `SELECT sequence FROM event_cursors WHERE name = :name FOR UPDATE ${options.wait ? '' : 'SKIP LOCKED'}`,
+    { name },
+  )
+  return rows[0] ? Number(rows[0].sequence) : null
+}
+
+export async function moveCursor(trx: Knex.Transaction, name: EventCursor, sequence: number): Promise<void> {
+  await prepared(
+    trx,
+    'confirmd-move-cursor-1',
+    `UPDATE event_cursors SET sequence = greatest(sequence, :sequence), updated_at = now() WHERE name = :name`,
+    { name, sequence },
+  )
+}
+
+export async function readCursors(db: Knex): Promise<Readonly<Record<EventCursor, number>>> {
+  const rows = await prepared<Record<EventCursor, string>>(
+    db,
+    'confirmd-cursors-1',
+    `SELECT max(sequence) FILTER (WHERE name = 'numbered') AS numbered,
+            max(sequence) FILTER (WHERE name = 'announced') AS announced,
+            max(sequence) FILTER (WHERE name = 'pruned') AS pruned
+       FROM event_cursors`,
+    {},
+  )
+  const { numbered, announced, pruned } = rows[0] ?? {}
+  return { numbered: Number(numbered ?? 0), announced: Number(announced ?? 0), pruned: Number(pruned ?? 0) }
+}

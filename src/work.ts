@@ -1,0 +1,141 @@
+import type { Chain } from './chain/chain.ts'
+import type { CheckQueue } from './domain/check-queue.ts'
+import { REPLACEMENT_POLICY } from './domain/replacement.ts'
+import { createConfirm } from './flows/confirm.ts'
+import { createDeliver } from './flows/deliver.ts'
+import { follow } from './flows/follow.ts'
+import { createRelay, type EventExchange } from './flows/relay.ts'
+import { sweep } from './flows/sweep.ts'
+import { loadHandlers } from './load-handlers.ts'
+import type { Metrics } from './observe/metrics.ts'
+import { createRedact } from './observe/redact.ts'
+import { repeat } from './repeat.ts'
+import type { RunContext } from './runnable.ts'
+import { lead } from './store/leadership.ts'
+import type { Store } from './store/store.ts'
+import { packageVersion } from './version.ts'
+import { createWebhookSender } from './webhooks/sender.ts'
+
+/** A block's time: what is older errs towards waiting, and is read afresh before anything is called absent for good. */
+const RECENT_HEAD_MS = 1_000
+const LEAD_AGAIN_MS = 1_000
+
+/** What a worker does: checks, sweeps, follows the blocks, and sends outcomes on. */
+export async function startWorker(
+  context: RunContext,
+  store: Store,
+  queue: CheckQueue,
+  exchange: EventExchange | null,
+  metrics: Metrics,
+): Promise<void> {
+  const { config, log, lifecycle } = context
+  const handlers = await loadHandlers(config.handlers)
+  const witnesses = Math.min(2, config.rpcUrls?.length ?? 0)
+  const chain = await openConfiguredChain(context, metrics, witnesses)
+  lifecycle.add('chain', () => chain.close())
+  const relay = startSending(context, store, exchange, metrics)
+  const policy = { ...config, witnesses, replacement: REPLACEMENT_POLICY }
+  const observer = announcing(metrics, relay.wake)
+  const confirm = createConfirm({ store, chain, handlers, policy, observer, log })
+  const dependencies = { store, queue, confirm, policy, observer: metrics, log, clock: () => new Date() }
+  const sweeping = repeat(
+    (signal) => sweep(dependencies, signal),
+    config.sweepIntervalMs,
+    (error) => log.warn({ err: error }, 'sweep failed; the next one tries again'),
+  )
+  lifecycle.add('sweep', () => sweeping.stop())
+  if (config.followBlocks) {
+    const { chain: name, databaseUrl } = config
+    const following = { ...dependencies, chain: name, blocks: chain.blocks }
+    const leading = repeat(
+      (signal) => lead(databaseUrl, `follow ${name}`, (led) => follow(following, led), signal),
+      LEAD_AGAIN_MS,
+      (error) => log.warn({ err: error }, 'no lead to follow the chain; trying again'),
+    )
+    lifecycle.add('follower', () => leading.stop())
+  }
+  await queue.consume(confirm.handle)
+  lifecycle.add('consumer', () => queue.stopConsuming())
+}
+
+/** Outcomes are sent on by the process that has just committed them. */
+function announcing(metrics: Metrics, wake: () => void): Metrics {
+  const waking =
+    <A extends unknown[]>(count: (...args: A) => void) =>
+    (...args: A) => {
+      count(...args)
+      wake()
+    }
+  return {
+    ...metrics,
+    settled: waking(metrics.settled),
+    stalled: waking(metrics.stalled),
+    expired: waking(metrics.expired),
+  }
+}
+
+/** The relay and the webhooks. They are the last to stop, so that what the others settle is still sent on. */
+function startSending(
+  { config, log, lifecycle }: RunContext,
+  store: Store,
+  exchange: EventExchange | null,
+  metrics: Metrics,
+): { wake: () => void } {
+  const sender = createWebhookSender({
+    allowLoopback: !config.production,
+    timeoutMs: config.webhookTimeoutMs,
+    userAgent: `confirmd/${packageVersion()}`,
+  })
+  lifecycle.add('webhook connections', () => sender.close())
+  const deliver = createDeliver({
+    store,
+    sender,
+    policy: {
+      timeoutMs: config.webhookTimeoutMs,
+      retryDelaysMs: config.webhookRetryDelaysMs,
+      disableAfterMs: config.webhookDisableAfterMs,
+    },
+    observer: metrics,
+    onDisabled: () => relay.wake(),
+    log,
+    clock: () => new Date(),
+    random: Math.random,
+  })
+  const relay = createRelay({ store, exchange, observer: metrics, onNumbered: deliver.wake, log })
+  lifecycle.add('webhooks', () => deliver.stop())
+  lifecycle.add('relay', () => relay.stop())
+  return relay
+}
+
+/** caver-js is heavy: only a process that asks the chain loads it. */
+async function openConfiguredChain(
+  { config, log }: RunContext,
+  metrics: Metrics,
+  witnesses: number,
+): Promise<Chain> {
+  const { openChain } = await import('./chain/chain.ts')
+  return openChain({
+    urls: config.rpcUrls ?? [],
+    webSocketUrls: config.rpcWebSocketUrls,
+    chainId: config.chainId,
+    timeoutMs: config.rpcTimeoutMs,
+    maxInFlight: config.rpcMaxInFlight,
+    maxBatchCalls: config.rpcMaxBatchCalls,
+    recentHeadMs: RECENT_HEAD_MS,
+    maxLagBlocks: config.rpcMaxLagBlocks,
+    maxHeadAgeMs: config.rpcMaxHeadAgeMs,
+    finalityDepthBlocks: config.finalityDepthBlocks,
+    witnesses,
+    redact: createRedact(config.rpcUrls ?? []),
+    onCall: metrics.rpcCalled,
+    onChainChecked: (node, problem) => {
+      if (problem) log.error({ node, problem }, 'node not used')
+      else log.info({ node }, 'node is on the right chain again')
+    },
+    onAnnouncing: (node, problem) => {
+      if (problem) log.warn({ node, problem }, 'no new blocks announced; they are asked for anyway')
+      else log.info({ node }, 'new blocks are announced')
+    },
+  })
+}
+
