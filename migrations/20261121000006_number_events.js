@@ -27,9 +27,7 @@ export async function up(knex) {
   `)
   // One that was interrupted leaves an index that is not valid, and IF NOT EXISTS would be content with it.
   await knex.raw('DROP INDEX CONCURRENTLY IF EXISTS outbox_unnumbered')
-  await knex.raw(
-    'CREATE INDEX CONCURRENTLY outbox_unnumbered ON outbox (position) WHERE sequence IS NULL',
-  )
+  await knex.raw('CREATE INDEX CONCURRENTLY outbox_unnumbered ON outbox (position) WHERE sequence IS NULL')
   await knex.raw('DROP INDEX CONCURRENTLY IF EXISTS outbox_sequence')
   await knex.raw(`
     CREATE UNIQUE INDEX CONCURRENTLY outbox_sequence ON outbox (sequence) WHERE sequence IS NOT NULL
@@ -41,7 +39,9 @@ export async function up(knex) {
 
 /** @param {import('knex').Knex} knex */
 export async function down(knex) {
-  await knex.raw('CREATE INDEX CONCURRENTLY outbox_unannounced ON outbox (position) WHERE announced_at IS NULL')
+  await knex.raw(
+    'CREATE INDEX CONCURRENTLY outbox_unannounced ON outbox (position) WHERE announced_at IS NULL',
+  )
   await knex.raw('DROP INDEX CONCURRENTLY IF EXISTS outbox_created')
   await knex.raw('DROP INDEX CONCURRENTLY IF EXISTS outbox_sequence')
   await knex.raw('DROP INDEX CONCURRENTLY IF EXISTS outbox_unnumbered')

@@ -11,6 +11,6 @@ export {
   type WaitOptions,
   WaitTimeoutError,
 } from './client/client.ts'
-export { type WebhookRequest, WebhookVerificationError, verifyWebhook } from './client/verify-webhook.ts'
+export { verifyWebhook, type WebhookRequest, WebhookVerificationError } from './client/verify-webhook.ts'
 export type { CloudEvent } from './domain/event.ts'
 export type { TransactionView } from './domain/transaction-view.ts'

@@ -292,7 +292,8 @@ const SETTINGS = {
   webhookRetryDelaysMs: setting({
     variable: 'WEBHOOK_RETRY_DELAYS_MS',
     fallback: STANDARD_WEBHOOKS_RETRY_DELAYS_MS.join(','),
-    meaning: 'waits after each failed request to a webhook, as Standard Webhooks has them; then it is given up',
+    meaning:
+      'waits after each failed request to a webhook, as Standard Webhooks has them; then it is given up',
     read: (text) => list(text).map(wholeNumber(1, MAX_DELAY_MS)),
   }),
   webhookDisableAfterMs: setting({

@@ -115,7 +115,10 @@ export function createClient(options: ClientOptions): ConfirmdClient {
     track: (request, given) => call('POST', '/v1/transactions', { ...given, body: request }),
     trackMany: async (transactions, given) => {
       const body = { transactions }
-      const answer = await call<{ results: TrackResult[] }>('POST', '/v1/transactions/batch', { ...given, body })
+      const answer = await call<{ results: TrackResult[] }>('POST', '/v1/transactions/batch', {
+        ...given,
+        body,
+      })
       return answer.results
     },
     get: (id, given) => callOrNull('GET', pathOf(id), given),

@@ -52,7 +52,10 @@ export const CloudEventSchema = {
       pattern: '^[0-9]{19}$',
       description: 'place in the feed, without gaps, sortable as text; 0 for a test',
     },
-    data: { type: 'object', description: 'of a transaction: as the API showed it at the time of the verdict' },
+    data: {
+      type: 'object',
+      description: 'of a transaction: as the API showed it at the time of the verdict',
+    },
   },
 } as const
 
@@ -99,6 +102,10 @@ export function toCloudEvent({ sequence, id, subject, status, createdAt, data }:
 }
 
 /** `transaction.<status>.<kind>`; a dot in a kind begins a word of its own, as AMQP has it. */
-export function routingKeyOf({ subject, status, kind }: Pick<StoredEvent, 'subject' | 'status' | 'kind'>): string {
+export function routingKeyOf({
+  subject,
+  status,
+  kind,
+}: Pick<StoredEvent, 'subject' | 'status' | 'kind'>): string {
   return [subject, status, kind].filter(Boolean).join('.')
 }

@@ -87,7 +87,8 @@ export function decideAttempt(
   if (error === null) return { status: 'delivered', nextAttemptInMs: null, disable: null }
   const disable = disableReason(statusCode, failingSince, now, policy)
   const delayMs = policy.retryDelaysMs[attempts - 1]
-  if (delayMs === undefined || statusCode === GONE) return { status: 'failed', nextAttemptInMs: null, disable }
+  if (delayMs === undefined || statusCode === GONE)
+    return { status: 'failed', nextAttemptInMs: null, disable }
   const jittered = delayMs * (1 + JITTER * random)
   return { status: 'pending', nextAttemptInMs: Math.round(Math.max(jittered, retryAfterMs ?? 0)), disable }
 }

@@ -132,7 +132,13 @@ async function attemptOne(dependencies: DeliverDependencies, delivery: DueDelive
   })
   observer.attempted(decision.status)
   if (outcome.error) {
-    const fields = { webhookId, eventId: event.id, attempts, error: outcome.error, nextInMs: decision.nextAttemptInMs }
+    const fields = {
+      webhookId,
+      eventId: event.id,
+      attempts,
+      error: outcome.error,
+      nextInMs: decision.nextAttemptInMs,
+    }
     log.info(fields, decision.status === 'failed' ? 'webhook delivery given up' : 'webhook delivery failed')
   }
   if (!disabled) return

@@ -39,7 +39,9 @@ export interface Feed {
 export class EventsPrunedError extends Error {
   override readonly name = 'EventsPrunedError'
   constructor(after: number, pruned: number) {
-    super(`events after ${after} were pruned, the last of them ${pruned}; what is left begins with after=${pruned}`)
+    super(
+      `events after ${after} were pruned, the last of them ${pruned}; what is left begins with after=${pruned}`,
+    )
   }
 }
 
@@ -52,12 +54,14 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
   const undecided = new Map<string, Set<() => void>>()
   const stopping = new AbortController()
   const reading = new Map<string, Promise<FeedPage>>()
-  let timer: NodeJS.Timeout | null = null
+  let watching = false
   /** The newest event of which those who wait were told. */
   let seen = -1
 
   function watch(): void {
-    timer ??= setTimeout(() => void look(), POLL_INTERVAL_MS)
+    if (watching) return
+    watching = true
+    setTimeout(() => void look(), POLL_INTERVAL_MS)
   }
 
   async function look(): Promise<void> {
@@ -72,7 +76,7 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
       seen = -1
       log.warn({ err: error }, 'no look for new events; trying again')
     }
-    timer = null
+    watching = false
     if (waiting.size > 0 || undecided.size > 0) watch()
   }
 

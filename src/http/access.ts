@@ -1,7 +1,7 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type ApiKeyEntry, findApiKey } from './api-key.ts'
 import { isLoopbackAddress, isLoopbackHost } from '../domain/loopback.ts'
+import { type ApiKeyEntry, findApiKey } from './api-key.ts'
 import { ProblemError } from './problem.ts'
 
 /** Why a request was turned away before it reached its route, for metrics. */

@@ -156,13 +156,15 @@ export function addEventRoutes(app: TypedApp, { feed, isStopping }: EventDepende
 
 /** Fastify reads it only as fast as the reader does, and destroys it when the reader goes away. */
 function sendStream(reply: FastifyReply, frames: AsyncGenerator<string>): FastifyReply {
-  return reply
-    .type('text/event-stream; charset=utf-8')
-    .header('cache-control', 'no-store')
-    .header('x-accel-buffering', 'no')
-    // A stream ends with its server.
-    .header('connection', 'close')
-    .send(Readable.from(frames, { objectMode: false, highWaterMark: 64 * 1_024 }))
+  return (
+    reply
+      .type('text/event-stream; charset=utf-8')
+      .header('cache-control', 'no-store')
+      .header('x-accel-buffering', 'no')
+      // A stream ends with its server.
+      .header('connection', 'close')
+      .send(Readable.from(frames, { objectMode: false, highWaterMark: 64 * 1_024 }))
+  )
 }
 
 function frameOf(event: CloudEvent): string {
@@ -190,7 +192,8 @@ async function read(
   try {
     return await feed.read(query, waitMs, signal)
   } catch (error) {
-    if (error instanceof Error && error.name === 'EventsPrunedError') throw new ProblemError(410, error.message)
+    if (error instanceof Error && error.name === 'EventsPrunedError')
+      throw new ProblemError(410, error.message)
     throw error
   }
 }

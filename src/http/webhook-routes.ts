@@ -49,7 +49,8 @@ export function addWebhookRoutes(app: TypedApp, webhooks: WebhookDependencies): 
       schema: {
         tags: TAGS,
         summary: 'Have outcomes sent to a URL',
-        description: 'By Standard Webhooks 1.0, from now on. The secret that signs them is in this answer only.',
+        description:
+          'By Standard Webhooks 1.0, from now on. The secret that signs them is in this answer only.',
         body: WebhookBody,
         response: { 201: CreatedWebhook, ...problemAnswers(400, 409, 413, 415) },
       },
@@ -57,8 +58,14 @@ export function addWebhookRoutes(app: TypedApp, webhooks: WebhookDependencies): 
     async (request, reply) => {
       const { url, description = '', kinds = null, statuses = null } = request.body
       checkTarget(url)
-      const created = await webhooks.create({ url, description, kinds, statuses: statuses as AnnouncedStatus[] })
-      if (!created) throw new ProblemError(409, 'there are as many webhooks as there may be; delete one first')
+      const created = await webhooks.create({
+        url,
+        description,
+        kinds,
+        statuses: statuses as AnnouncedStatus[],
+      })
+      if (!created)
+        throw new ProblemError(409, 'there are as many webhooks as there may be; delete one first')
       return reply.code(201).send({ ...viewWebhook(created), secret: created.secret })
     },
   )

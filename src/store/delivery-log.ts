@@ -8,7 +8,12 @@ interface DeliveryRow {
   readonly event_type: string
   readonly transaction_id: string | null
   readonly status: DeliveryStatus
-  readonly log: { attempted_at: string; duration_ms: number; status_code: number | null; error: string | null }[]
+  readonly log: {
+    attempted_at: string
+    duration_ms: number
+    status_code: number | null
+    error: string | null
+  }[]
   readonly next_attempt_at: Date | null
   readonly delivered_at: Date | null
   readonly created_at: Date

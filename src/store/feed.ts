@@ -62,7 +62,10 @@ export interface FeedQuery {
 }
 
 /** Events in the order of their numbers. */
-export async function readEvents(db: Knex, { after, limit, kind, status }: FeedQuery): Promise<StoredEvent[]> {
+export async function readEvents(
+  db: Knex,
+  { after, limit, kind, status }: FeedQuery,
+): Promise<StoredEvent[]> {
   const rows = await prepared<EventRow>(
     db,
     'confirmd-read-events-1',

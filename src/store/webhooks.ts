@@ -16,7 +16,17 @@ export interface WebhookRow {
 }
 
 const COLUMNS = [
-  ...['id', 'url', 'description', 'kinds', 'statuses', 'enabled', 'disabled_reason', 'failing_since', 'created_at'],
+  ...[
+    'id',
+    'url',
+    'description',
+    'kinds',
+    'statuses',
+    'enabled',
+    'disabled_reason',
+    'failing_since',
+    'created_at',
+  ],
 ] as const satisfies (keyof WebhookRow)[]
 
 function toWebhook(row: WebhookRow): Webhook {

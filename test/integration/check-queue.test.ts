@@ -42,18 +42,20 @@ describeOnEachQueue('any check queue', (kind) => {
             leaseMs: 1_500,
             onError: () => undefined,
           })
-        : (await openRabbit({
-            url: amqpUrl(),
-            prefix,
-            chain: 'kaia',
-            retryDelaysMs: DELAYS_MS,
-            prefetch: PREFETCH,
-            checkHealth: async () => undefined,
-            log,
-            onFatal: (error) => {
-              throw error
-            },
-          })).queue
+        : (
+            await openRabbit({
+              url: amqpUrl(),
+              prefix,
+              chain: 'kaia',
+              retryDelaysMs: DELAYS_MS,
+              prefetch: PREFETCH,
+              checkHealth: async () => undefined,
+              log,
+              onFatal: (error) => {
+                throw error
+              },
+            })
+          ).queue
     opened.push(queue)
     return queue
   }

@@ -40,7 +40,11 @@ describe('the feed', () => {
 
   it('pages in the order of commits, with what comes after a cursor and nothing twice', async () => {
     const { next } = await read('after=newest')
-    await insertOutcomes(world.db, Array.from({ length: 30 }, () => ({ statuses: ['stalled', 'confirmed'] })), 4)
+    await insertOutcomes(
+      world.db,
+      Array.from({ length: 30 }, () => ({ statuses: ['stalled', 'confirmed'] })),
+      4,
+    )
     await until('all are there', async () => (await readAll(next)).length === 60)
     const events = await readAll(next)
     const sequences = events.map(({ sequence }) => Number(sequence))
@@ -92,7 +96,10 @@ describe('the feed', () => {
     const { events } = await read('after=0&limit=3')
     const [, second] = events
     await world.db('outbox').where('sequence', '<=', Number(second?.sequence)).delete()
-    await world.db('event_cursors').where({ name: 'pruned' }).update({ sequence: Number(second?.sequence) })
+    await world
+      .db('event_cursors')
+      .where({ name: 'pruned' })
+      .update({ sequence: Number(second?.sequence) })
     const response = await fetch(`${api.url}/v1/events?after=1`)
     expect(response.status).toBe(410)
     expect(await response.json()).toMatchObject({ status: 410, detail: expect.stringContaining('after=2') })
@@ -112,7 +119,11 @@ describe('the feed', () => {
   it('a stream that is cut 20 times misses nothing and shows no gap', async () => {
     let cursor = (await read('after=newest')).next
     const first = Number(cursor) + 1
-    const writing = insertOutcomes(world.db, Array.from({ length: 400 }, () => ({ statuses: ['confirmed'] })), 2)
+    const writing = insertOutcomes(
+      world.db,
+      Array.from({ length: 400 }, () => ({ statuses: ['confirmed'] })),
+      2,
+    )
     const ids: number[] = []
     for (let cuts = 0; ids.length < 400; cuts++) {
       const wanted = cuts < 20 ? 1 + (cuts % 5) : Number.POSITIVE_INFINITY
@@ -135,7 +146,10 @@ describe('the feed', () => {
          FROM generate_series(1, 1000)`,
       [payload],
     )
-    await until('the others have it', async () => Number((await read(`after=newest`)).next) === Number(next) + 1_000)
+    await until(
+      'the others have it',
+      async () => Number((await read(`after=newest`)).next) === Number(next) + 1_000,
+    )
     let text = ''
     slow.setEncoding('utf8')
     slow.on('data', (chunk: string) => {
@@ -174,7 +188,9 @@ describe('the feed', () => {
     const { body } = await register(other.url, { txHash: randomHash() })
     const stream = await fetch(`${other.url}/v1/events/stream`)
     const ended = stream.text()
-    const waiting = fetch(`${other.url}/v1/transactions/${body.id}?wait=60`).then((response) => response.json())
+    const waiting = fetch(`${other.url}/v1/transactions/${body.id}?wait=60`).then((response) =>
+      response.json(),
+    )
     await until('it is waited for', async () => {
       const { rows } = await world.db.raw(
         `SELECT 1 FROM pg_stat_activity

@@ -26,7 +26,9 @@ export async function insertOutcomes(
         const kind = next.kind ?? 'order'
         const data = { id, txHash, chain: 'kaia', kind, status } as unknown as NewEvent['data']
         await db.transaction(async (trx) => {
-          await insertEvents(trx, [{ subject: 'transaction', transactionId: id, status, kind, data } as NewEvent])
+          await insertEvents(trx, [
+            { subject: 'transaction', transactionId: id, status, kind, data } as NewEvent,
+          ])
         })
         count += 1
       }
@@ -64,7 +66,13 @@ export async function startRelays(
         onFatal: () => undefined,
       })
       const observer = { announced: () => undefined }
-      const relay = createRelay({ store: createStore(db), exchange, observer, onNumbered: () => undefined, log })
+      const relay = createRelay({
+        store: createStore(db),
+        exchange,
+        observer,
+        onNumbered: () => undefined,
+        log,
+      })
       return {
         loseConnections: async () => {
           await world.db.raw(

@@ -12,13 +12,20 @@ function decide(
   { attempts = 1, failingSince = null as Date | null, random = 0 } = {},
 ) {
   const { statusCode = 500, retryAfterMs = null, error = 'HTTP status' } = outcome
-  return decideAttempt({ statusCode, retryAfterMs, error }, { attempts, failingSince, now: NOW }, POLICY, random)
+  return decideAttempt(
+    { statusCode, retryAfterMs, error },
+    { attempts, failingSince, now: NOW },
+    POLICY,
+    random,
+  )
 }
 
 describe('after an attempt', () => {
   it('2xx is success, whatever came before', () => {
     const decision = { status: 'delivered', nextAttemptInMs: null, disable: null }
-    expect(decide({ statusCode: 204, error: null }, { attempts: 9, failingSince: LONG_AGO })).toEqual(decision)
+    expect(decide({ statusCode: 204, error: null }, { attempts: 9, failingSince: LONG_AGO })).toEqual(
+      decision,
+    )
   })
 
   it('a failure is tried again after the time of its attempt, later by chance', () => {
@@ -67,9 +74,34 @@ const PUBLIC = ['93.184.215.14', '1.1.1.1', '2606:4700:4700::1111', '::ffff:1.1.
 const FORBIDDEN = [
   ...['0.0.0.0', '10.0.0.1', '100.64.0.1', '127.0.0.1', '169.254.169.254', '172.16.0.1', '172.31.255.255'],
   ...['192.0.0.1', '192.0.2.1', '192.168.1.1', '198.18.0.1', '203.0.113.1', '224.0.0.1', '255.255.255.255'],
-  ...['::', '::1', '::ffff:10.0.0.1', '::ffff:127.0.0.1', '::ffff:169.254.169.254', '::127.0.0.1', '::7f00:1'],
-  ...['64:ff9b::a00:1', '64:ff9b::7f00:1', '64:ff9b:1::1', '2002:7f00:1::', '2002:a00:1::', '2001::1', '2001:db8::1'],
-  ...['fc00::1', 'fd00:ec2::254', 'fe80::1', 'fec0::1', 'ff02::1', '100::1', 'fe80::1%eth0', 'not an address'],
+  ...[
+    '::',
+    '::1',
+    '::ffff:10.0.0.1',
+    '::ffff:127.0.0.1',
+    '::ffff:169.254.169.254',
+    '::127.0.0.1',
+    '::7f00:1',
+  ],
+  ...[
+    '64:ff9b::a00:1',
+    '64:ff9b::7f00:1',
+    '64:ff9b:1::1',
+    '2002:7f00:1::',
+    '2002:a00:1::',
+    '2001::1',
+    '2001:db8::1',
+  ],
+  ...[
+    'fc00::1',
+    'fd00:ec2::254',
+    'fe80::1',
+    'fec0::1',
+    'ff02::1',
+    '100::1',
+    'fe80::1%eth0',
+    'not an address',
+  ],
 ]
 
 describe('addresses of webhooks', () => {
@@ -86,18 +118,35 @@ describe('addresses of webhooks', () => {
 })
 
 describe('URLs of webhooks', () => {
-  it.each(['https://example.com/hook', 'https://example.com:8443/', 'https://1.1.1.1/', 'https://[2606:4700::1]/'])(
-    '%s may be given',
-    (url) => {
-      expect(targetProblem(url, { allowLoopback: false })).toBeNull()
-    },
-  )
+  it.each([
+    'https://example.com/hook',
+    'https://example.com:8443/',
+    'https://1.1.1.1/',
+    'https://[2606:4700::1]/',
+  ])('%s may be given', (url) => {
+    expect(targetProblem(url, { allowLoopback: false })).toBeNull()
+  })
   it.each([
     ...['http://example.com/', 'ftp://example.com/', 'file:///etc/passwd', '/hook', 'example.com', ''],
-    ...['https://user:password@example.com/', 'https://example.com/#a', 'http://127.0.0.1/', 'https://127.0.0.1/'],
+    ...[
+      'https://user:password@example.com/',
+      'https://example.com/#a',
+      'http://127.0.0.1/',
+      'https://127.0.0.1/',
+    ],
     // As WHATWG URLs read them: each is an address.
-    ...['https://0x7f.1/', 'https://2130706433/', 'https://017700000001/', 'https://127.1/', 'https://[::1]/'],
-    ...['https://[::ffff:169.254.169.254]/', 'https://169.254.169.254/latest/meta-data/', 'https://１２７.0.0.1/'],
+    ...[
+      'https://0x7f.1/',
+      'https://2130706433/',
+      'https://017700000001/',
+      'https://127.1/',
+      'https://[::1]/',
+    ],
+    ...[
+      'https://[::ffff:169.254.169.254]/',
+      'https://169.254.169.254/latest/meta-data/',
+      'https://１２７.0.0.1/',
+    ],
   ])('%s may not', (url) => {
     expect(targetProblem(url, { allowLoopback: false })).toEqual(expect.any(String))
   })
