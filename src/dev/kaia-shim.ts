@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { request } from 'undici'
 import { closeAtOnce, listenOnLoopback } from './ports.ts'
+import { createSandbox } from './sandbox.ts'
 
 /** A server that makes a plain EVM node look like one of Kaia. */
 export interface KaiaShim {
@@ -39,7 +40,26 @@ export async function startKaiaShim(nodeUrl: string): Promise<KaiaShim> {
     return response.body.text()
   }
 
+  const sandbox = createSandbox(async () => {
+    const call = { jsonrpc: '2.0', id: 1, method: 'eth_getBlockByNumber', params: ['latest', false] }
+    const { result } = JSON.parse(await forward(call)) as { result: { number: string; hash: string } }
+    return result
+  })
+
   async function answer(payload: Call | Call[]): Promise<string> {
+    const calls = [payload].flat()
+    const played = calls.map(({ method, params = [] }) => sandbox.resultOf(method, params))
+    if (played.every((result) => result === undefined)) return answerByNode(payload)
+    const results = await Promise.all(played)
+    const real = calls.filter((_, index) => played[index] === undefined)
+    const answers = real.length > 0 ? (JSON.parse(await answerByNode(real)) as Answer[]) : []
+    const all = calls.map(({ id }, index) =>
+      played[index] === undefined ? answers.shift() : { jsonrpc: '2.0', id, result: results[index] },
+    )
+    return JSON.stringify(Array.isArray(payload) ? all : all[0])
+  }
+
+  async function answerByNode(payload: Call | Call[]): Promise<string> {
     const calls = [payload].flat().map(toEthereum)
     const given = await forward(Array.isArray(payload) ? calls : calls[0])
     // Most answers have no failed receipt, and are passed on as they are: some have thousands of receipts.

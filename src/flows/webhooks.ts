@@ -25,15 +25,13 @@ export interface WebhookStore {
   replayRange(webhookId: string, range: { from: Date; to: Date; delivered: boolean }): Promise<number | null>
 }
 
-/** What a person or a program may do with webhooks. Null answers: there is no such webhook or delivery. */
-export type Webhooks = ReturnType<typeof createWebhooks>
-
 /** Bounds what one event costs. */
 export const MAX_WEBHOOKS = 100
 const SECRET_BYTES = 32
 /** For so long after a rotation the old secret signs too. */
 const SECRET_OVERLAP_MS = 24 * 3_600_000
 
+/** What a person or a program may do with webhooks. Null answers: there is no such webhook or delivery. */
 export function createWebhooks(store: WebhookStore, rules: TargetRules) {
   return {
     /** Why this URL can't be taken; null if it can. */
