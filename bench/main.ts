@@ -3,6 +3,7 @@ import { describeCommit, describeMachine } from '../src/dev/provenance.ts'
 import { createLifecycle, type Lifecycle } from '../src/lifecycle.ts'
 import { type Benchmark, type Figures, measured } from './benchmark.ts'
 import { calls } from './benchmarks/calls.ts'
+import { events } from './benchmarks/events.ts'
 import { growth } from './benchmarks/growth.ts'
 import { latency } from './benchmarks/latency.ts'
 import { memory } from './benchmarks/memory.ts'
@@ -12,7 +13,7 @@ import { type Parts, startParts } from './parts.ts'
 import { type Result, record, renderResult } from './results.ts'
 
 /** `npm run bench -- <name …|all> [--rounds 3] [--smoke]` */
-const BENCHMARKS: readonly Benchmark[] = [throughput, latency, calls, growth, memory, workers]
+const BENCHMARKS: readonly Benchmark[] = [throughput, latency, calls, growth, memory, workers, events]
 const LEAST_ROUNDS = 3
 
 const { values: options, positionals } = parseArgs({
