@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Hear, hearAtWebhook, hearInStream, hearOnExchange } from '../../src/dev/hearers.ts'
 import type { Lifecycle } from '../../src/lifecycle.ts'
 import { type Benchmark, type Figures, percentile, type Variant } from '../benchmark.ts'
 import { createPoster, startReplayChain } from '../chains.ts'
 import { countSettled, startConfirmd } from '../confirmd.ts'
-import { atWebhook, inStream, onExchange, type Way } from '../hearers.ts'
 import { sendLoad } from '../load.ts'
 import type { Parts } from '../parts.ts'
 import { watchSettled } from '../settled.ts'
@@ -42,13 +42,20 @@ export const events: Benchmark = {
       run: (each) => drive(each, parts, way, load),
     })
     return [
-      variant(EXCHANGE, onExchange, steady),
-      variant('at a webhook', atWebhook, steady),
-      variant('in the stream', inStream, steady),
-      variant(AT_FULL_SPEED, onExchange, fast),
+      variant(EXCHANGE, hearOnExchange, steady),
+      variant('at a webhook', hearAtWebhook, steady),
+      variant('in the stream', hearInStream, steady),
+      variant(AT_FULL_SPEED, hearOnExchange, fast),
     ]
   },
 }
+
+/** How an outcome reaches whoever waits for it. */
+type Way = (
+  lifecycle: Lifecycle,
+  from: { apiUrl: string; amqpUrl: string; prefix: string },
+  hear: Hear,
+) => Promise<void>
 
 interface Load {
   readonly count: number
@@ -69,7 +76,11 @@ async function drive(
   // In development, so that a webhook may be on this machine.
   const settings = { AMQP_PREFIX: prefix, NODE_ENV: 'development' }
   const confirmd = await startConfirmd(lifecycle, parts, { nodeUrl: chain.url, settings })
-  const { delaysMs } = await way(lifecycle, { confirmd, amqpUrl: parts.rabbitmq.url, prefix })
+  const delaysMs = new Map<string, number>()
+  const from = { apiUrl: confirmd.apiUrl, amqpUrl: parts.rabbitmq.url, prefix }
+  await way(lifecycle, from, ({ id, data }) => {
+    if (!delaysMs.has(id)) delaysMs.set(id, Date.now() - Date.parse(String(data.settledAt)))
+  })
   const watch = watchSettled(() => countSettled(confirmd.db))
   lifecycle.add('watch', watch.stop)
   const startedAt = Date.now()

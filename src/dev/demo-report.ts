@@ -44,6 +44,33 @@ export function judge(sent: readonly Sent[], rows: readonly DemoRow[]): DemoChec
   ]
 }
 
+/** The ids of the events that arrived, by the way they came and by transaction hash. */
+export type Heard = Map<string, ReadonlyMap<string, string>>
+
+/** Every outcome arrived on every way, everywhere with the same id. */
+export function judgeHeard(rows: readonly DemoRow[], heard: Heard): DemoCheck {
+  const ways = [...heard.values()]
+  const complete = rows.filter(({ tx_hash: txHash }) => {
+    const ids = new Set(ways.map((events) => events.get(txHash)))
+    return ids.size === 1 && !ids.has(undefined)
+  })
+  return {
+    text: `every outcome arrived by ${[...heard.keys()].join(', ')}, with the same id: ${complete.length} of ${rows.length}`,
+    passed: complete.length === rows.length,
+  }
+}
+
+/** One of the outcomes, as it arrived by each way. */
+export function renderHeard(rows: readonly DemoRow[], heard: Heard): string {
+  const txHash = rows[0]?.tx_hash ?? ''
+  const lines = [...heard].map(([way, events]) => `  ${way.padEnd(20)}  ${events.get(txHash) ?? 'nothing'}`)
+  return [`\nthe event of ${shorten(txHash)}:`, ...lines, ''].join('\n')
+}
+
+function shorten(txHash: string): string {
+  return `${txHash.slice(0, 10)}…${txHash.slice(-6)}`
+}
+
 const COLUMNS = ['hash', 'verdict', 'reason', 'retries', 'block to commit', 'order'] as const
 
 /** The table of the demo; the time from block to commit counts from the block's timestamp, in whole seconds. */
@@ -58,7 +85,7 @@ export async function renderRows(rows: readonly DemoRow[], rpcUrl: string): Prom
   }
   await transport.close()
   const cells = rows.map((row) => [
-    `${row.tx_hash.slice(0, 10)}…${row.tx_hash.slice(-6)}`,
+    shorten(row.tx_hash),
     row.status,
     row.failure_name ?? (row.status === 'stalled' ? 'not found on the chain' : ''),
     String(row.retry_count),

@@ -4,10 +4,19 @@ import { parseArgs } from 'node:util'
 import { createLifecycle } from '../lifecycle.ts'
 import { openDatabase } from '../store/database.ts'
 import { migrate } from '../store/migrations.ts'
-import { type DemoRow, judge, renderRows, type Sent } from './demo-report.ts'
+import {
+  type DemoRow,
+  type Heard,
+  judge,
+  judgeHeard,
+  renderHeard,
+  renderRows,
+  type Sent,
+} from './demo-report.ts'
 import { createDemoSender } from './demo-sender.ts'
 import { startDevelopmentChain } from './development-chain.ts'
 import { startEmbeddedPostgres } from './embedded-postgres.ts'
+import { hearAtWebhook, hearInStream, hearOnExchange } from './hearers.ts'
 import { findRabbitmqServer, startPrivateRabbitmq } from './private-rabbitmq.ts'
 import { startRole } from './role-process.ts'
 import { createTemporaryFolder } from './temporary-folder.ts'
@@ -61,6 +70,8 @@ async function demo(): Promise<boolean> {
   }
   say(`the API at ${api.url} and ${WORKERS} workers run as processes of their own`)
 
+  const heard = await startHearing(api.url, amqpUrl)
+
   const sender = await createDemoSender(rpcUrl, CHAIN_ID)
   lifecycle.add('sender', sender.close)
   const sent: Sent[] = []
@@ -103,11 +114,29 @@ async function demo(): Promise<boolean> {
   progress(rows)
   if (terminal) say('')
   say(await renderRows(rows, rpcUrl))
-  const checks = judge(sent, rows)
+  while (!judgeHeard(rows, heard).passed && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  say(renderHeard(rows, heard))
+  const checks = [...judge(sent, rows), judgeHeard(rows, heard)]
   for (const { passed, text } of checks) say(`${passed ? 'ok    ' : 'FAILED'} ${text}`)
   const passed = checks.every((check) => check.passed)
   if (options.keep) say(`still serving at ${api.url} (docs at ${api.url}/docs); end with Ctrl-C`)
   return passed
+}
+
+/** Those who wait for outcomes: another service, a webhook's receiver, a reader of the feed. */
+async function startHearing(apiUrl: string, amqpUrl: string | null): Promise<Heard> {
+  const heard: Heard = new Map()
+  const remember = (way: string) => {
+    const events = new Map<string, string>()
+    heard.set(way, events)
+    return ({ id, data }: { id: string; data: { txHash: string } }) => void events.set(data.txHash, id)
+  }
+  if (amqpUrl) await hearOnExchange(lifecycle, { amqpUrl }, remember('exchange TX.E.EVENTS'))
+  await hearAtWebhook(lifecycle, { apiUrl }, remember('webhook'))
+  await hearInStream(lifecycle, { apiUrl }, remember('feed'))
+  return heard
 }
 
 async function startParts(): Promise<{ databaseUrl: string; amqpUrl: string | null; rpcUrl: string }> {

@@ -4,13 +4,13 @@ import { runWakefully, type Wakeful } from './wakeful.ts'
 
 export interface RelayDependencies {
   readonly store: {
-    /** Gives committed events their place in the feed and their webhook deliveries; returns how many it found. */
+    /** Gives committed events their place in the feed and their webhook deliveries; returns how many there were. */
     numberEvents(limit: number): Promise<number>
-    /** Hands out the next events that were not announced; `publish` says how many of the first were surely taken. */
-    announceNext(
-      limit: number,
-      publish: (events: readonly StoredEvent[]) => Promise<number>,
-    ): Promise<number | 'busy'>
+    /**
+     * Hands out the next events that were not announced; `publish` says how many of the first were surely taken. Both
+     * find nothing while another process is at it: it looks again until there is nothing left.
+     */
+    announceNext(limit: number, publish: (events: readonly StoredEvent[]) => Promise<number>): Promise<number>
   }
   /** Null where there is no broker: then there are the feed and the webhooks. */
   readonly exchange: EventExchange | null
@@ -34,8 +34,6 @@ const BATCH_SIZE = 500
 /** Outcomes of other processes whose relay died, and of a release that has none. */
 const IDLE_MS = 500
 const GAP_MS = 10
-/** Another relay has the lease: it goes on by itself, but it may have looked just before this one's event. */
-const BUSY_MS = 50
 
 /** Sends committed outcomes on: to the feed, to webhooks and to the exchange. Any number of processes may. */
 export function createRelay(dependencies: RelayDependencies): Wakeful {
@@ -47,7 +45,7 @@ export function createRelay(dependencies: RelayDependencies): Wakeful {
       if (count === 0) return false
       announcing?.wake()
       onNumbered()
-      return count === BATCH_SIZE
+      return true
     },
     idleMs: IDLE_MS,
     gapMs: GAP_MS,
@@ -79,7 +77,7 @@ function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: 
     return taken
   }
 
-  const announcing = runWakefully({
+  return runWakefully({
     job: async () => {
       if (!exchange.isReady()) return false
       let handed: readonly StoredEvent[] = []
@@ -87,10 +85,6 @@ function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: 
         handed = events
         return publish(events)
       })
-      if (taken === 'busy') {
-        setTimeout(announcing.wake, BUSY_MS).unref()
-        return false
-      }
       // After the mark: what is counted here is not published again.
       observer.announced(handed.slice(0, taken))
       return taken > 0 && !failing
@@ -99,5 +93,4 @@ function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: 
     gapMs: GAP_MS,
     onError: (error) => log.warn({ err: error }, 'events not announced; trying again'),
   })
-  return announcing
 }

@@ -1,8 +1,10 @@
 import type { Knex } from 'knex'
+import { createBatch } from '../domain/batch.ts'
 import type { StoredEvent } from '../domain/event.ts'
 import type { AttemptDecision, DeliveryAttempt } from '../domain/webhook.ts'
 import { type EventRow, toStoredEvent } from './outbox.ts'
 import { prepared } from './statement.ts'
+import { together } from './together.ts'
 import { disableWebhook } from './webhooks.ts'
 
 /** A delivery that is due, with all that its request needs. */
@@ -98,46 +100,77 @@ export interface RecordedAttempt extends DeliveryAttempt {
   readonly decision: AttemptDecision
 }
 
+/** Bounds what one statement that fails has to do again. */
+const MAX_ATTEMPTS = 200
+
 /**
- * Writes an attempt to the log and what follows from it to the delivery and its webhook. Returns whether it switched
- * the webhook off.
+ * Writes an attempt to the log and what follows from it to the delivery and its webhook; attempts that end together
+ * share a statement. Resolves with whether it switched the webhook off.
  */
-export async function recordAttempt(db: Knex, attempt: RecordedAttempt): Promise<boolean> {
-  const { deliveryId, webhookId, decision, ...logged } = attempt
-  return db.transaction(async (trx) => {
-    const found = await prepared(
-      trx,
-      'confirmd-attempt-1',
-      `WITH changed AS (
-         UPDATE webhook_deliveries
-            SET attempts = attempts + 1, status = :status,
-                delivered_at = CASE WHEN :status = 'delivered' THEN now() END,
-                next_attempt_at = CASE WHEN CAST(:nextAttemptInMs AS double precision) IS NOT NULL
-                  THEN clock_timestamp() + :nextAttemptInMs * interval '1 millisecond' END
-          WHERE id = :deliveryId AND status = 'pending'
-         RETURNING id)
-       INSERT INTO webhook_attempts (delivery_id, attempted_at, duration_ms, status_code, error)
-       SELECT id, :attemptedAt, :durationMs, :statusCode, :error FROM changed
-       RETURNING id`,
-      {
-        deliveryId,
-        status: decision.status,
-        nextAttemptInMs: decision.nextAttemptInMs,
-        attemptedAt: logged.attemptedAt,
-        durationMs: logged.durationMs,
-        statusCode: logged.statusCode,
-        error: logged.error,
-      },
-    )
-    // Somebody else had the delivery after its lease, or it was deleted: their word counts.
-    if (found.length === 0) return false
-    await prepared(
-      trx,
-      'confirmd-failing-1',
-      `UPDATE webhooks SET failing_since = CASE WHEN :failed THEN coalesce(failing_since, now()) END
-        WHERE id = :webhookId AND (failing_since IS NULL) = :failed`,
-      { webhookId, failed: decision.status !== 'delivered' },
-    )
-    return decision.disable !== null && (await disableWebhook(trx, webhookId, decision.disable))
+export function createRecordAttempt(db: Knex): (attempt: RecordedAttempt) => Promise<boolean> {
+  return createBatch({
+    maxItems: MAX_ATTEMPTS,
+    maxRunning: 1,
+    run: (attempts: readonly RecordedAttempt[]) =>
+      together(attempts, (some) => db.transaction((trx) => recordAttempts(trx, some))),
   })
 }
+
+async function recordAttempts(
+  trx: Knex.Transaction,
+  attempts: readonly RecordedAttempt[],
+): Promise<boolean[]> {
+  const rows = attempts.map(({ deliveryId, webhookId, decision, ...logged }) => ({
+    delivery_id: deliveryId,
+    webhook_id: webhookId,
+    status: decision.status,
+    next_attempt_in_ms: decision.nextAttemptInMs,
+    attempted_at: logged.attemptedAt,
+    duration_ms: logged.durationMs,
+    status_code: logged.statusCode,
+    error: logged.error,
+  }))
+  const recorded = await prepared<{ id: string }>(trx, 'confirmd-attempts-1', RECORD, {
+    rows: JSON.stringify(rows),
+  })
+  const known = new Set(recorded.map(({ id }) => id))
+  const disabled: boolean[] = []
+  for (const { deliveryId, webhookId, decision } of attempts) {
+    const reason = known.has(deliveryId) ? decision.disable : null
+    disabled.push(reason !== null && (await disableWebhook(trx, webhookId, reason)))
+  }
+  return disabled
+}
+
+/**
+ * Only of deliveries that still wait: if somebody else had one after its lease, or it was deleted, their word counts.
+ * A webhook of which one attempt succeeded is not failing, whatever became of the others beside it.
+ */
+const RECORD = `
+  WITH given AS (
+    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given (
+      delivery_id bigint, webhook_id uuid, status text, next_attempt_in_ms double precision,
+      attempted_at timestamptz, duration_ms integer, status_code integer, error text)
+  ), changed AS (
+    UPDATE webhook_deliveries AS d
+       SET attempts = d.attempts + 1, status = g.status,
+           delivered_at = CASE WHEN g.status = 'delivered' THEN now() END,
+           next_attempt_at = clock_timestamp() + g.next_attempt_in_ms * interval '1 millisecond'
+      FROM given AS g
+     WHERE d.id = g.delivery_id AND d.status = 'pending'
+    RETURNING d.id
+  ), logged AS (
+    INSERT INTO webhook_attempts (delivery_id, attempted_at, duration_ms, status_code, error)
+    SELECT g.delivery_id, g.attempted_at, g.duration_ms, g.status_code, g.error
+      FROM given AS g JOIN changed ON changed.id = g.delivery_id
+  ), outcomes AS (
+    SELECT g.webhook_id, NOT bool_or(g.status = 'delivered') AS failed
+      FROM given AS g JOIN changed ON changed.id = g.delivery_id
+     GROUP BY g.webhook_id
+  ), noted AS (
+    UPDATE webhooks AS w
+       SET failing_since = CASE WHEN o.failed THEN coalesce(w.failing_since, now()) END
+      FROM outcomes AS o
+     WHERE w.id = o.webhook_id AND (w.failing_since IS NULL) = o.failed
+  )
+  SELECT id FROM changed`

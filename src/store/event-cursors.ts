@@ -7,21 +7,6 @@ import { prepared } from './statement.ts'
  */
 export type EventCursor = 'numbered' | 'announced' | 'pruned'
 
-/** Locks the cursor until the transaction ends; null if somebody else has it and is not to be waited for. */
-export async function lockCursor(
-  trx: Knex.Transaction,
-  name: EventCursor,
-  options: { readonly wait: boolean },
-): Promise<number | null> {
-  const rows = await prepared<{ sequence: string }>(
-    trx,
-    `confirmd-lock-cursor-${options.wait ? 'wait' : 'skip'}-1`,
-    `SELECT sequence FROM event_cursors WHERE name = :name FOR UPDATE ${options.wait ? '' : 'SKIP LOCKED'}`,
-    { name },
-  )
-  return rows[0] ? Number(rows[0].sequence) : null
-}
-
 export async function moveCursor(trx: Knex.Transaction, name: EventCursor, sequence: number): Promise<void> {
   await prepared(
     trx,

@@ -1,57 +1,53 @@
 import type { Knex } from 'knex'
 import type { StoredEvent } from '../domain/event.ts'
-import { lockCursor, moveCursor } from './event-cursors.ts'
 import { EVENT_COLUMNS, type EventRow, toStoredEvent } from './outbox.ts'
 import { prepared } from './statement.ts'
 
 /**
  * Gives committed events their numbers, and each webhook that wants them its deliveries. A position is given before
  * the commit and may become visible after a later one; a number is given after it, by one process at a time, so
- * that whoever has read up to a number has missed nothing before it. Returns how many there were, up to `limit`.
+ * that whoever has read up to a number has missed nothing before it. Returns how many there were, up to `limit`; none
+ * while another process is at it, which then looks again by itself.
  */
 export async function numberEvents(db: Knex, limit: number): Promise<number> {
-  if (!(await hasUnnumbered(db))) return 0
-  return db.transaction(async (trx) => {
-    const last = await lockCursor(trx, 'numbered', { wait: true })
-    if (last === null) throw new Error("event_cursors lacks the row 'numbered'; run 'confirmd migrate'")
-    // After the lock, so that its snapshot has what the one before has numbered.
-    const rows = await prepared<{ numbered: number }>(
-      trx,
-      'confirmd-number-events-1',
-      `WITH next AS (
-         SELECT position, row_number() OVER (ORDER BY position) AS place
-           FROM (SELECT position FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT :limit) AS first
-       ), numbered AS (
-         UPDATE outbox AS o SET sequence = CAST(:last AS bigint) + next.place
-           FROM next WHERE o.position = next.position
-         RETURNING o.position, o.subject, o.kind, o.status
-       ), wanted AS (
-         INSERT INTO webhook_deliveries (webhook_id, position)
-         SELECT w.id, numbered.position
-           FROM numbered JOIN webhooks AS w
-             ON w.enabled AND numbered.subject = 'transaction'
-            AND (w.kinds IS NULL OR numbered.kind = ANY(w.kinds))
-            AND (w.statuses IS NULL OR numbered.status = ANY(w.statuses))
-          ORDER BY numbered.position
-       )
-       SELECT count(*)::int AS numbered FROM numbered`,
-      { limit, last },
-    )
-    const count = rows[0]?.numbered ?? 0
-    await moveCursor(trx, 'numbered', last + count)
-    return count
-  })
+  const rows = await prepared<{ numbered: number }>(db, 'confirmd-number-events-1', NUMBER, { limit })
+  return rows[0]?.numbered ?? 0
 }
 
-async function hasUnnumbered(db: Knex): Promise<boolean> {
-  const rows = await prepared(
-    db,
-    'confirmd-unnumbered-1',
-    'SELECT 1 FROM outbox WHERE sequence IS NULL LIMIT 1',
-    {},
+/**
+ * One statement, because under load each round trip is delay. It may have begun before another process committed
+ * its numbers and got the lock after it: then its snapshot shows an older cursor than the locked one, and it does
+ * nothing.
+ */
+const NUMBER = `
+  WITH locked AS MATERIALIZED (
+    SELECT sequence FROM event_cursors
+     WHERE name = 'numbered' AND EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL)
+       FOR UPDATE SKIP LOCKED
+  ), newest AS (
+    SELECT locked.sequence FROM locked
+     WHERE locked.sequence = (SELECT sequence FROM event_cursors WHERE name = 'numbered')
+  ), next AS (
+    SELECT position, row_number() OVER (ORDER BY position) AS place
+      FROM (SELECT position FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT :limit) AS first
+  ), numbered AS (
+    UPDATE outbox AS o SET sequence = newest.sequence + next.place
+      FROM next CROSS JOIN newest WHERE o.position = next.position
+    RETURNING o.position, o.subject, o.kind, o.status
+  ), wanted AS (
+    INSERT INTO webhook_deliveries (webhook_id, position)
+    SELECT w.id, numbered.position
+      FROM numbered JOIN webhooks AS w
+        ON w.enabled AND numbered.subject = 'transaction'
+       AND (w.kinds IS NULL OR numbered.kind = ANY(w.kinds))
+       AND (w.statuses IS NULL OR numbered.status = ANY(w.statuses))
+     ORDER BY numbered.position
+  ), moved AS (
+    UPDATE event_cursors
+       SET sequence = sequence + (SELECT count(*) FROM numbered), updated_at = now()
+     WHERE name = 'numbered' AND EXISTS (SELECT 1 FROM numbered)
   )
-  return rows.length > 0
-}
+  SELECT count(*)::int AS numbered FROM numbered`
 
 export interface FeedQuery {
   /** Only what comes after this number. */

@@ -3,7 +3,7 @@ import { announceNext } from './announce.ts'
 import { createBatches } from './batches.ts'
 import { countOpen } from './counts.ts'
 import { pingDatabase } from './database.ts'
-import { leaseDeliveries, recordAttempt } from './deliveries.ts'
+import { createRecordAttempt, leaseDeliveries } from './deliveries.ts'
 import { addTestDelivery, listDeliveries, replayDelivery, replayRange } from './delivery-log.ts'
 import { readCursors } from './event-cursors.ts'
 import { numberEvents, readEvents } from './feed.ts'
@@ -59,7 +59,7 @@ export function createStore(db: Knex) {
     readEvents: bind(readEvents),
     readCursors: bind(readCursors),
     leaseDeliveries: bind(leaseDeliveries),
-    recordAttempt: bind(recordAttempt),
+    recordAttempt: createRecordAttempt(db),
     createWebhook: bind(createWebhook),
     listWebhooks: bind(listWebhooks),
     loadWebhook: bind(loadWebhook),
