@@ -74,7 +74,7 @@ function announcing(metrics: Metrics, wake: () => void): Metrics {
   }
 }
 
-/** The relay and the webhooks. They are the last to stop, so that what the others settle is still sent on. */
+/** The relay and the webhooks. They stop after what settles; what they leave the next process sends on. */
 function startSending(
   { config, log, lifecycle }: RunContext,
   store: Store,
@@ -101,7 +101,7 @@ function startSending(
     clock: () => new Date(),
     random: Math.random,
   })
-  const relay = createRelay({ store, exchange, observer: metrics, onNumbered: deliver.wake, log })
+  const relay = createRelay({ store, exchange, observer: metrics, onDeliveries: deliver.wake, log })
   lifecycle.add('webhooks', () => deliver.stop())
   lifecycle.add('relay', () => relay.stop())
   return relay

@@ -4,8 +4,8 @@ import { runWakefully, type Wakeful } from './wakeful.ts'
 
 export interface RelayDependencies {
   readonly store: {
-    /** Gives committed events their place in the feed and their webhook deliveries; returns how many there were. */
-    numberEvents(limit: number): Promise<number>
+    /** Gives committed events their place in the feed and their webhook deliveries; says how many there were. */
+    numberEvents(limit: number): Promise<{ events: number; deliveries: number }>
     /**
      * Hands out the next events that were not announced; `publish` says how many of the first were surely taken. Both
      * find nothing while another process is at it: it looks again until there is nothing left.
@@ -17,8 +17,8 @@ export interface RelayDependencies {
   readonly observer: {
     announced(events: readonly { createdAt: Date }[]): void
   }
-  /** Told when events were numbered: there may be webhooks to send. */
-  readonly onNumbered: () => void
+  /** Told when there are webhooks to send. */
+  readonly onDeliveries: () => void
   readonly log: Log
 }
 
@@ -37,15 +37,14 @@ const GAP_MS = 10
 
 /** Sends committed outcomes on: to the feed, to webhooks and to the exchange. Any number of processes may. */
 export function createRelay(dependencies: RelayDependencies): Wakeful {
-  const { store, exchange, onNumbered, log } = dependencies
+  const { store, exchange, onDeliveries, log } = dependencies
   const announcing = exchange && startAnnouncing(dependencies, exchange)
   const numbering = runWakefully({
     job: async () => {
-      const count = await store.numberEvents(BATCH_SIZE)
-      if (count === 0) return false
-      announcing?.wake()
-      onNumbered()
-      return true
+      const { events, deliveries } = await store.numberEvents(BATCH_SIZE)
+      if (events > 0) announcing?.wake()
+      if (deliveries > 0) onDeliveries()
+      return events > 0
     },
     idleMs: IDLE_MS,
     gapMs: GAP_MS,

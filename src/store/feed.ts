@@ -6,12 +6,18 @@ import { prepared } from './statement.ts'
 /**
  * Gives committed events their numbers, and each webhook that wants them its deliveries. A position is given before
  * the commit and may become visible after a later one; a number is given after it, by one process at a time, so
- * that whoever has read up to a number has missed nothing before it. Returns how many there were, up to `limit`; none
+ * that whoever has read up to a number has missed nothing before it. Takes up to `limit` at a time, and none
  * while another process is at it, which then looks again by itself.
  */
-export async function numberEvents(db: Knex, limit: number): Promise<number> {
-  const rows = await prepared<{ numbered: number }>(db, 'confirmd-number-events-1', NUMBER, { limit })
-  return rows[0]?.numbered ?? 0
+export async function numberEvents(db: Knex, limit: number): Promise<Numbered> {
+  const [row] = await prepared<Numbered>(db, 'confirmd-number-events-1', NUMBER, { limit })
+  return row ?? { events: 0, deliveries: 0 }
+}
+
+/** How many events got their numbers, and how many deliveries to webhooks there are of them. */
+export interface Numbered {
+  readonly events: number
+  readonly deliveries: number
 }
 
 /**
@@ -42,12 +48,13 @@ const NUMBER = `
        AND (w.kinds IS NULL OR numbered.kind = ANY(w.kinds))
        AND (w.statuses IS NULL OR numbered.status = ANY(w.statuses))
      ORDER BY numbered.position
+    RETURNING 1
   ), moved AS (
     UPDATE event_cursors
        SET sequence = sequence + (SELECT count(*) FROM numbered), updated_at = now()
      WHERE name = 'numbered' AND EXISTS (SELECT 1 FROM numbered)
   )
-  SELECT count(*)::int AS numbered FROM numbered`
+  SELECT (SELECT count(*)::int FROM numbered) AS events, (SELECT count(*)::int FROM wanted) AS deliveries`
 
 export interface FeedQuery {
   /** Only what comes after this number. */

@@ -70,7 +70,7 @@ export async function startRelays(
         store: createStore(db),
         exchange,
         observer,
-        onNumbered: () => undefined,
+        onDeliveries: () => undefined,
         log,
       })
       return {
