@@ -6,6 +6,7 @@ import { findRabbitmqServer, startPrivateRabbitmq } from '../../src/dev/private-
 import { createTemporaryFolder } from '../../src/dev/temporary-folder.ts'
 import { createLifecycle } from '../../src/lifecycle.ts'
 import { migrate } from '../../src/store/migrations.ts'
+import { findPikaPython } from './find-pika-python.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -15,6 +16,8 @@ declare module 'vitest' {
     runId: string
     /** Null: no RabbitMQ is to be had here. */
     amqpUrl: string | null
+    /** A Python that has pika. Null: there is none here. */
+    pikaPython: string | null
   }
 }
 
@@ -40,11 +43,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
     const amqpUrl = process.env['TEST_AMQP_URL'] ?? (await privateBrokerUrl())
     if (amqpUrl) await (await connect(amqpUrl)).close()
-    reportBroker(amqpUrl)
+    const pikaPython = await findPikaPython()
+    reportMissing({ amqpUrl, pikaPython })
     project.provide('serverUrl', serverUrl)
     project.provide('templateDatabase', templateDatabase)
     project.provide('runId', runId)
     project.provide('amqpUrl', amqpUrl)
+    project.provide('pikaPython', pikaPython)
 
     return async () => {
       const { rows } = await server.raw<{ rows: { datname: string }[] }>(
@@ -52,7 +57,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
         [`confirmd_test_${runId}%`],
       )
       await lifecycle.releaseAll()
-      reportBroker(amqpUrl)
+      reportMissing({ amqpUrl, pikaPython })
       if (rows.length > 0)
         throw new Error(`databases left behind: ${rows.map((row) => row.datname).join(', ')}`)
     }
@@ -85,10 +90,21 @@ export function databaseUrl(serverUrl: string, name: string): string {
   return url.toString()
 }
 
-function reportBroker(amqpUrl: string | null): void {
-  if (amqpUrl) return
-  const text =
-    'no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL; the tests that need one are NOT RUN'
-  if (process.env['TEST_REQUIRE_RABBITMQ']) throw new Error(text)
+interface Found {
+  readonly amqpUrl: string | null
+  readonly pikaPython: string | null
+}
+
+/** Says which tests are not run, and why; throws where that is forbidden. */
+function reportMissing({ amqpUrl, pikaPython }: Found): void {
+  if (amqpUrl === null) {
+    report('no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL', 'TEST_REQUIRE_RABBITMQ')
+  }
+  if (pikaPython === null) report('no Python with pika: install python3-pika', 'TEST_REQUIRE_PIKA')
+}
+
+function report(problem: string, forbidding: string): void {
+  const text = `${problem}; the tests that need one are NOT RUN`
+  if (process.env[forbidding]) throw new Error(text)
   process.stderr.write(`\n*** ${text} ***\n\n`)
 }
