@@ -97,7 +97,7 @@ export function createClient(options: ClientOptions): ConfirmdClient {
   }
 
   async function* events({ after = 'newest', kind, status, signal }: EventOptions = {}) {
-    let cursor = /^\d+$/.test(after) ? String(Number(after)) : after
+    let cursor = after
     for (;;) {
       const query = new URLSearchParams({ after: cursor, wait: String(LONGEST_WAIT_S) })
       if (kind !== undefined) query.set('kind', kind)

@@ -50,7 +50,7 @@ export async function startKaiaShim(nodeUrl: string): Promise<KaiaShim> {
     const calls = [payload].flat()
     const played = calls.map(({ method, params = [] }) => sandbox.resultOf(method, params))
     if (played.every((result) => result === undefined)) return answerByNode(payload)
-    const results = await Promise.all(played)
+    const results = await Promise.all(played.map(async (result) => result))
     const real = calls.filter((_, index) => played[index] === undefined)
     const answers = real.length > 0 ? (JSON.parse(await answerByNode(real)) as Answer[]) : []
     const all = calls.map(({ id }, index) =>

@@ -37,8 +37,9 @@ const STREAM_PAGE_SIZE = 100
 
 const After = {
   type: 'string',
-  pattern: `^([0-9]{1,15}|${NEWEST})$`,
-  description: `the next of an earlier page, 0 for the oldest event that is kept, or ${NEWEST} for those to come`,
+  pattern: `^(0*[0-9]{1,15}|${NEWEST})$`,
+  maxLength: 20,
+  description: `the next of an earlier page or the sequence of an event, 0 for the oldest event that is kept, or ${NEWEST} for those to come`,
 } as const
 
 const Filter = {
