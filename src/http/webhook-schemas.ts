@@ -10,15 +10,16 @@ const Uuid = { type: 'string', format: 'uuid' } as const
 
 const Url = {
   type: 'string',
-  minLength: 1,
   maxLength: 2_000,
-  description: 'where to send to: an https URL of up to 2,000 characters',
+  pattern: '^[\\x21-\\x7e]+$',
+  description: 'an https URL of up to 2,000 characters of ASCII, without spaces',
 } as const
 
 const Description = {
   type: 'string',
   maxLength: 200,
-  description: 'up to 200 characters, for people',
+  pattern: '^[^\\x00-\\x1f]*$',
+  description: 'up to 200 characters in one line',
 } as const
 
 const Kinds = {

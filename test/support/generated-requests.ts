@@ -64,11 +64,33 @@ const wrongFields = fc
   )
   .map(([fields, name, value]) => ({ ...fields, [name]: value }))
 
+const webhookBody = fc
+  .record({
+    url: optional(
+      fc.constantFrom(
+        '"https://example.com/"',
+        '"http://10.0.0.1/"',
+        '"https://[::1]/"',
+        '"https://example.com/\\u0000"',
+        '"\\u0000"',
+        '5',
+      ),
+    ),
+    description: optional(fc.constantFrom('"shop"', '"\\u0000"', '"\\ud800"')),
+    kinds: optional(fc.constantFrom('["order"]', '[]', 'null', '[5]', '["\\ud800"]')),
+    statuses: optional(fc.constantFrom('["failed"]', '["pending"]', 'null')),
+    enabled: optional(fc.constantFrom('true', 'false', 'null')),
+    from: optional(fc.constantFrom('"2026-11-21T00:00:00Z"', '"2026-13-41T99:00:00Z"', '"now"')),
+    delivered: optional(fc.constantFrom('true', '1')),
+  })
+  .map((fields) => Buffer.from(objectText(fields)))
+
 const validBody = validFields.map(objectText)
 const body = fc.oneof(
   { weight: 6, arbitrary: validBody.map((text) => Buffer.from(text)) },
   { weight: 6, arbitrary: wrongFields.map((fields) => Buffer.from(objectText(fields))) },
   { weight: 4, arbitrary: mutated(validBody) },
+  { weight: 2, arbitrary: webhookBody },
   { weight: 2, arbitrary: jsonText.map((text) => Buffer.from(text)) },
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)) },
   {
@@ -177,6 +199,17 @@ const path = fc.oneof(
   { weight: 4, arbitrary: fc.constant(COLLECTION) },
   { weight: 3, arbitrary: segment.map((id) => `${COLLECTION}/${id}`) },
   { weight: 2, arbitrary: segment.map((id) => `${COLLECTION}/${id}/recheck`) },
+  { weight: 1, arbitrary: fc.constant('/v1/events') },
+  { weight: 1, arbitrary: fc.constant('/v1/webhooks') },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(
+        segment,
+        fc.constantFrom('', '/deliveries', '/deliveries/1/replay', '/replay', '/secret', '/test'),
+      )
+      .map(([id, rest]) => `/v1/webhooks/${id}${rest}`),
+  },
   {
     weight: 2,
     arbitrary: fc.constantFrom(
@@ -237,6 +270,8 @@ const query = fc.oneof(
           'kind',
           'txHash',
           'chain',
+          'after',
+          'wait',
           'limit[]',
           '__proto__',
           'other',
