@@ -169,16 +169,19 @@ describe('verifying a webhook', () => {
   })
 
   const other = `whsec_${Buffer.from('another secret of 32 characters!').toString('base64')}`
-  it.each([
-    ['another body', { headers: headersOf(new Date(), '{}') }],
-    ['another secret', { headers: headersOf(new Date(), body, other) }],
-    ['an old one', { headers: headersOf(new Date(Date.now() - 301_000)) }],
-    ['one of the future', { headers: headersOf(new Date(Date.now() + 310_000)) }],
-    ['no headers', { headers: {} }],
-    ['no time', { headers: { ...headersOf(new Date()), 'webhook-timestamp': 'now' } }],
-    ['no base64', { headers: { ...headersOf(new Date()), 'webhook-signature': 'v1,%%' } }],
-  ])('refuses %s', async (_, { headers }) => {
-    await expect(verifyWebhook({ headers, body, secret })).rejects.toBeInstanceOf(WebhookVerificationError)
+  const wrong: Record<string, () => Record<string, string>> = {
+    'another body': () => headersOf(new Date(), '{}'),
+    'another secret': () => headersOf(new Date(), body, other),
+    'an old one': () => headersOf(new Date(Date.now() - 301_000)),
+    'one of the future': () => headersOf(new Date(Date.now() + 310_000)),
+    'no headers': () => ({}),
+    'no time': () => ({ ...headersOf(new Date()), 'webhook-timestamp': 'now' }),
+    'no base64': () => ({ ...headersOf(new Date()), 'webhook-signature': 'v1,%%' }),
+  }
+  it.each(Object.entries(wrong))('refuses %s', async (_, headers) => {
+    await expect(verifyWebhook({ headers: headers(), body, secret })).rejects.toBeInstanceOf(
+      WebhookVerificationError,
+    )
   })
 })
 

@@ -25,7 +25,9 @@ describe('the block follower', () => {
   })
   beforeEach(async () => {
     world.node.fault = () => null
-    await world.db.raw('TRUNCATE transaction_history, outbox, orders, refusals, chain_cursors')
+    await world.db.raw(
+      'TRUNCATE transaction_history, outbox, webhook_deliveries, webhook_attempts, orders, refusals, chain_cursors',
+    )
   })
   afterEach(() => world.stopAll())
   afterAll(async () => {

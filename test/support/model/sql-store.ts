@@ -10,7 +10,7 @@ import type { ModelStore } from './model-store.ts'
  * by moving every due time back. The tables are emptied first; `createOrderTables` must have made the orders.
  */
 export async function openSqlStore(db: Knex): Promise<ModelStore<Knex.Transaction>> {
-  await db.raw('TRUNCATE transaction_history, outbox, orders')
+  await db.raw('TRUNCATE transaction_history, outbox, webhook_deliveries, webhook_attempts, orders')
   let passedMs = 0
 
   async function transactions(): Promise<Transaction[]> {
