@@ -4,6 +4,7 @@ import { brokerDown } from './drills/broker-down.ts'
 import { connectionsBreak } from './drills/connections-break.ts'
 import { crashPoints } from './drills/crash-points.ts'
 import { everythingBreaks } from './drills/everything-breaks.ts'
+import { forbiddenTargets } from './drills/forbidden-targets.ts'
 import { foreignTopology } from './drills/foreign-topology.ts'
 import { fullPrefetch } from './drills/full-prefetch.ts'
 import { gracefulStops } from './drills/graceful-stops.ts'
@@ -33,5 +34,6 @@ export const DRILLS: readonly Drill[] = [
   twoVersions,
   gracefulStops,
   modelTest,
+  forbiddenTargets,
   foreignTopology,
 ]
