@@ -34,6 +34,8 @@ export function targetProblem(url: string, rules: TargetRules): string | null {
   const literal = addressIn(hostname)
   const problem = literal === null ? null : addressProblem(literal, rules)
   if (problem) return `must lead to a public address; ${problem}`
+  if (!rules.allowLoopback && isLoopbackHost(hostname))
+    return 'must lead to a public address, not to this machine'
   if (protocol === 'https:') return null
   if (!rules.allowLoopback) return 'must begin with https://'
   if (protocol === 'http:' && isLoopbackHost(hostname)) return null

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type StoredEvent, toCloudEvent } from '../domain/event.ts'
 import {
   type AttemptDecision,
@@ -23,7 +24,7 @@ export interface DeliverDependencies {
     leaseDeliveries(lease: {
       perWebhook: number
       inHand: Readonly<Record<string, number>>
-      limit: number
+      room: number
       leaseMs: number
     }): Promise<DueDelivery[]>
     /** Returns whether the webhook was switched off with it. */
@@ -56,19 +57,22 @@ export interface DeliverDependencies {
   readonly random: () => number
 }
 
-/** Requests of one process at once. */
+/** Requests of one process at once; beyond it only the first one of each webhook. */
 const MAX_IN_HAND = 200
 /** Of one webhook. */
 const MAX_PER_WEBHOOK = 20
 const IDLE_MS = 500
 const GAP_MS = 10
+/** What a stop waits for requests under way. Their deliveries come again when their lease is over. */
+const STOP_GRACE_MS = 5_000
 /** Beyond the time limit of an attempt, for writing down what came of it. */
 const LEASE_MARGIN_MS = 30_000
 
-/** Sends due deliveries to their webhooks; a slow one has only its own share of the requests. */
+/** Sends due deliveries to their webhooks; slow ones, however many, leave the others their share. */
 export function createDeliver(dependencies: DeliverDependencies): Wakeful {
   const { store, policy, log } = dependencies
   const inHand = new Map<Promise<void>, string>()
+  const leaving = new AbortController()
 
   function inHandByWebhook(): Record<string, number> {
     const counts: Record<string, number> = {}
@@ -78,16 +82,14 @@ export function createDeliver(dependencies: DeliverDependencies): Wakeful {
 
   const loop = runWakefully({
     job: async () => {
-      const limit = MAX_IN_HAND - inHand.size
-      if (limit === 0) return false
       const due = await store.leaseDeliveries({
         perWebhook: MAX_PER_WEBHOOK,
         inHand: inHandByWebhook(),
-        limit,
+        room: Math.max(0, MAX_IN_HAND - inHand.size),
         leaseMs: policy.timeoutMs + LEASE_MARGIN_MS,
       })
       for (const delivery of due) {
-        const attempt: Promise<void> = attemptOne(dependencies, delivery)
+        const attempt: Promise<void> = attemptOne(dependencies, delivery, leaving.signal)
           .catch((error: unknown) => {
             log.warn({ err: error, deliveryId: delivery.id }, 'attempt not recorded; it comes again')
           })
@@ -107,17 +109,25 @@ export function createDeliver(dependencies: DeliverDependencies): Wakeful {
     wake: loop.wake,
     stop: async () => {
       await loop.stop()
-      await Promise.all(inHand.keys())
+      const grace = sleep(STOP_GRACE_MS, undefined, { ref: false })
+      await Promise.race([Promise.all(inHand.keys()), grace])
+      leaving.abort()
     },
   }
 }
 
-async function attemptOne(dependencies: DeliverDependencies, delivery: DueDelivery): Promise<void> {
+async function attemptOne(
+  dependencies: DeliverDependencies,
+  delivery: DueDelivery,
+  leaving: AbortSignal,
+): Promise<void> {
   const { store, sender, policy, observer, onDisabled, log, clock, random } = dependencies
   const { webhookId, url, secrets, failingSince, event } = delivery
   const attemptedAt = clock()
   const body = JSON.stringify(toCloudEvent(event))
   const outcome = await sender.send({ url, id: event.id, body, secrets, now: attemptedAt })
+  // Cut off by our own stop: that says nothing of the webhook.
+  if (leaving.aborted && outcome.error) return
   const now = clock()
   const attempts = delivery.attempts + 1
   const decision = decideAttempt(outcome, { attempts, failingSince, now }, policy, random())

@@ -25,7 +25,8 @@ export interface DeliveryLease {
   readonly perWebhook: number
   /** How many this process has in hand, by webhook. */
   readonly inHand: Readonly<Record<string, number>>
-  readonly limit: number
+  /** Most in all, but for those of which this process has none in hand: each of them may have its first. */
+  readonly room: number
   /** They are due again after this, if their process dies. */
   readonly leaseMs: number
 }
@@ -39,28 +40,35 @@ interface DueRow extends EventRow {
   readonly failing_since: Date | null
 }
 
-/** Takes due deliveries, of each webhook only so many that a slow one leaves room for the others. */
+/**
+ * Takes due deliveries: those first of whose webhook the fewest are in hand. However many are slow, all others have
+ * their share.
+ */
 export async function leaseDeliveries(
   db: Knex,
-  { perWebhook, inHand, limit, leaseMs }: DeliveryLease,
+  { perWebhook, inHand, room, leaseMs }: DeliveryLease,
 ): Promise<DueDelivery[]> {
   const rows = await prepared<DueRow>(
     db,
     'confirmd-lease-deliveries-1',
-    `WITH due AS (
-       SELECT d.id
-         FROM webhooks AS w
+    `WITH webhook AS (
+       SELECT id, CASE WHEN failing_since IS NULL THEN CAST(:perWebhook AS integer) ELSE 1 END AS most,
+              coalesce(CAST(CAST(:inHand AS jsonb) ->> id::text AS integer), 0) AS held
+         FROM webhooks WHERE enabled
+     ), candidate AS (
+       SELECT d.id, w.held + row_number() OVER (PARTITION BY w.id ORDER BY d.next_attempt_at) AS rank
+         FROM webhook AS w
         CROSS JOIN LATERAL (
           SELECT id, next_attempt_at FROM webhook_deliveries
            WHERE webhook_id = w.id AND status = 'pending' AND next_attempt_at <= now()
            ORDER BY next_attempt_at
-           LIMIT greatest(0,
-             CASE WHEN w.failing_since IS NULL THEN CAST(:perWebhook AS integer) ELSE 1 END
-               - coalesce(CAST(CAST(:inHand AS jsonb) ->> w.id::text AS integer), 0))
+           LIMIT greatest(0, w.most - w.held)
              FOR UPDATE SKIP LOCKED
         ) AS d
-        WHERE w.enabled
-        LIMIT :limit
+     ), due AS (
+       SELECT id FROM candidate WHERE rank = 1
+       UNION
+       (SELECT id FROM candidate ORDER BY rank LIMIT :room)
      ), taken AS (
        UPDATE webhook_deliveries AS d
           SET next_attempt_at = clock_timestamp() + :leaseMs * interval '1 millisecond'
@@ -75,7 +83,7 @@ export async function leaseDeliveries(
        JOIN webhooks AS w ON w.id = t.webhook_id
        LEFT JOIN outbox AS o ON o.position = t.position
       ORDER BY t.id`,
-    { perWebhook, inHand: JSON.stringify(inHand), limit, leaseMs },
+    { perWebhook, inHand: JSON.stringify(inHand), room, leaseMs },
   )
   return rows.map((row) => ({
     id: row.delivery_id,

@@ -103,16 +103,9 @@ export function stageThisMachine(listeners: readonly CountingListener[]): Staged
     ...networkAddresses.map((each) => `${each.includes(':') ? `[${each}]` : each}:${portOf(each)}`),
   ]
   const urls = hosts.map((host) => `https://${host}/`)
-  const improper = [`http://127.0.0.1:${port}/`, `http://localhost:${port}/`]
+  const improper = [`http://127.0.0.1:${port}/`, `http://localhost:${port}/`, `https://localhost:${port}/`]
   const ownNames = networkAddresses.map((each, index) => [`own-${index}`, always(each)] as const)
-  const staged = stage(
-    [...urls, ...improper],
-    { ...NAMES_OF_LOOPBACK, ...Object.fromEntries(ownNames) },
-    portOf,
-  )
-  // The real one, as /etc/hosts has it.
-  const localhost: StagedTarget = { url: `https://localhost:${port}/`, hostname: 'localhost', kind: 'name' }
-  return { ...staged, targets: [...staged.targets, localhost] }
+  return stage([...urls, ...improper], { ...NAMES_OF_LOOPBACK, ...Object.fromEntries(ownNames) }, portOf)
 }
 
 export function together(...all: readonly StagedTargets[]): StagedTargets {

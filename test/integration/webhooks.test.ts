@@ -372,3 +372,40 @@ describe('webhooks', () => {
     expect(found.status).toBe(404)
   })
 })
+
+it('slow webhooks, many together, leave a fast one its share, and a stop does not wait for them', async () => {
+  const world = await createWorld('table', { WEBHOOK_TIMEOUT_MS: '300000' })
+  const { url } = await world.start()
+  const hooks: Hook[] = []
+  const addHook = async () => {
+    const started = await startHook()
+    hooks.push(started)
+    const body = JSON.stringify({ url: started.url })
+    const headers = { 'content-type': 'application/json' }
+    expect((await fetch(`${url}/v1/webhooks`, { method: 'POST', headers, body })).status).toBe(201)
+    return started
+  }
+  try {
+    for (let count = 0; count < 30; count++) (await addHook()).answer = () => undefined
+    await insertOutcomes(
+      world.db,
+      Array.from({ length: 30 }, () => ({ statuses: ['confirmed'] })),
+    )
+    const slow = [...hooks]
+    const asked = () => slow.reduce((sum, { requests }) => sum + requests.length, 0)
+    await until('the slow ones hold all that they get', () => asked() >= 200)
+    const good = await addHook()
+    await insertOutcomes(
+      world.db,
+      Array.from({ length: 30 }, () => ({ statuses: ['confirmed'] })),
+    )
+    await until('the fast one has everything', () => good.requests.length === 30)
+    await world.stopAll()
+    // What was cut off comes again: nothing of it was written down as a failure of its webhook.
+    const failing = await world.db('webhooks').whereNotNull('failing_since')
+    expect(failing).toEqual([])
+  } finally {
+    for (const hook of hooks) await hook.stop()
+    await world.close()
+  }
+})

@@ -131,6 +131,7 @@ describe('URLs of webhooks', () => {
     ...[
       'https://user:password@example.com/',
       'https://example.com/#a',
+      'https://localhost/',
       'http://127.0.0.1/',
       'https://127.0.0.1/',
     ],
