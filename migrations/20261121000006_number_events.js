@@ -17,6 +17,8 @@ export async function up(knex) {
     CREATE TABLE IF NOT EXISTS event_cursors (
       name text PRIMARY KEY,
       sequence bigint NOT NULL,
+      holder uuid,
+      held_until timestamptz,
       updated_at timestamptz NOT NULL DEFAULT now()
     )
   `)

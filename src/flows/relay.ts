@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type CloudEvent, routingKeyOf, type StoredEvent, toCloudEvent } from '../domain/event.ts'
 import type { Log } from './ports.ts'
 import { runWakefully, type Wakeful } from './wakeful.ts'
@@ -7,10 +8,16 @@ export interface RelayDependencies {
     /** Gives committed events their place in the feed and their webhook deliveries; says how many there were. */
     numberEvents(limit: number): Promise<{ events: number; deliveries: number }>
     /**
-     * Hands out the next events that were not announced; `publish` says how many of the first were surely taken. Both
-     * find nothing while another process is at it: it looks again until there is nothing left.
+     * Marks what the exchange has taken and hands out the next events. Null without the lease: there are none, or
+     * another relay has it, and finds them.
      */
-    announceNext(limit: number, publish: (events: readonly StoredEvent[]) => Promise<number>): Promise<number>
+    nextEvents(lease: {
+      holder: string
+      taken: number | null
+      limit: number
+      leaseMs: number
+    }): Promise<StoredEvent[] | null>
+    keepLease(lease: { holder: string; leaseMs: number }): Promise<void>
   }
   /** Null where there is no broker: then there are the feed and the webhooks. */
   readonly exchange: EventExchange | null
@@ -33,7 +40,8 @@ export interface EventExchange {
 const BATCH_SIZE = 500
 /** Outcomes of other processes whose relay died, and of a release that has none. */
 const IDLE_MS = 500
-const GAP_MS = 10
+const GAP_MS = 5
+const LEASE_MS = 3_000
 
 /** Sends committed outcomes on: to the feed, to webhooks and to the exchange. Any number of processes may. */
 export function createRelay(dependencies: RelayDependencies): Wakeful {
@@ -60,36 +68,58 @@ export function createRelay(dependencies: RelayDependencies): Wakeful {
 }
 
 function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: EventExchange): Wakeful {
+  const holder = randomUUID()
+  /** Events that the exchange has surely taken, and that are not marked yet. */
+  let taken: readonly StoredEvent[] = []
   let failing = false
 
-  async function publish(events: readonly StoredEvent[]): Promise<number> {
+  async function next(limit: number): Promise<StoredEvent[] | null> {
+    const newest = taken.at(-1)?.sequence ?? null
+    const events = await store.nextEvents({ holder, taken: newest, limit, leaseMs: LEASE_MS })
+    // After the mark: what is counted here is not published again.
+    if (taken.length > 0) observer.announced(taken)
+    taken = []
+    return events
+  }
+
+  /** Resolves with the first of them, as many as were surely taken. */
+  async function publish(events: readonly StoredEvent[]): Promise<readonly StoredEvent[]> {
+    const keeping = setInterval(() => {
+      store.keepLease({ holder, leaseMs: LEASE_MS }).catch(() => undefined)
+    }, LEASE_MS / 3)
     const outcomes = await Promise.allSettled(
       events.map((event) => exchange.publish(toCloudEvent(event), routingKeyOf(event))),
-    )
+    ).finally(() => clearInterval(keeping))
     const firstFailed = outcomes.findIndex(({ status }) => status === 'rejected')
-    const taken = firstFailed === -1 ? events.length : firstFailed
     const failure = outcomes[firstFailed]
     if (failure?.status === 'rejected' && !failing) {
       log.warn({ err: failure.reason }, 'event not taken by the exchange; trying again')
     }
     failing = firstFailed !== -1
-    return taken
+    return failing ? events.slice(0, firstFailed) : events
   }
 
-  return runWakefully({
+  const announcing = runWakefully({
     job: async () => {
       if (!exchange.isReady()) return false
-      let handed: readonly StoredEvent[] = []
-      const taken = await store.announceNext(BATCH_SIZE, async (events) => {
-        handed = events
-        return publish(events)
-      })
-      // After the mark: what is counted here is not published again.
-      observer.announced(handed.slice(0, taken))
-      return taken > 0 && !failing
+      const events = await next(BATCH_SIZE)
+      if (events === null) return false
+      // Another relay was faster. It must not find the lease taken; and what it left to us is looked for once more.
+      if (events.length === 0) await next(0)
+      else taken = await publish(events)
+      return !failing
     },
     idleMs: IDLE_MS,
-    gapMs: GAP_MS,
+    gapMs: 0,
     onError: (error) => log.warn({ err: error }, 'events not announced; trying again'),
   })
+  return {
+    wake: announcing.wake,
+    stop: async () => {
+      await announcing.stop()
+      await next(0).catch((error: unknown) => {
+        log.warn({ err: error }, 'announced events not marked; they are announced again')
+      })
+    },
+  }
 }

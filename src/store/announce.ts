@@ -1,50 +1,77 @@
 import type { Knex } from 'knex'
 import type { StoredEvent } from '../domain/event.ts'
-import { moveCursor } from './event-cursors.ts'
 import { EVENT_COLUMNS, type EventRow, toStoredEvent } from './outbox.ts'
 import { prepared } from './statement.ts'
 
-/**
- * Hands the next events that the exchange has not taken yet to `publish`, which says how many of the first of them
- * it has surely taken, and moves the cursor past these. The lock on the cursor is the lease: only one process
- * publishes at a time, which keeps the order, and when it dies its connection ends and the next one repeats what was
- * not marked. Returns how many were announced; none while another process is at it, which then looks again by itself.
- */
-export async function announceNext(
-  db: Knex,
-  limit: number,
-  publish: (events: readonly StoredEvent[]) => Promise<number>,
-): Promise<number> {
-  return db.transaction(async (trx) => {
-    const rows = await prepared<EventRow>(trx, 'confirmd-next-events-1', NEXT, { limit })
-    const events = firstOfEachTransaction(rows.map(toStoredEvent))
-    if (events.length === 0) return 0
-    const taken = await publish(events)
-    const newest = events[taken - 1]?.sequence
-    if (newest) await moveCursor(trx, 'announced', newest)
-    return taken
-  })
+export interface AnnounceLease {
+  /** Who asks: the same id for as long as a relay lives. */
+  readonly holder: string
+  /** The newest event that the exchange has surely taken; null if there is none since the last call. */
+  readonly taken: number | null
+  /** 0 gives the lease back. */
+  readonly limit: number
+  /** After this without a word another one takes over, and repeats what was not marked. */
+  readonly leaseMs: number
 }
 
 /**
- * If another process moved the cursor after this statement began, the locked value is the moved one, so nothing is
- * read twice; and numbers are committed in their order, so nothing is left out.
+ * Marks what the exchange has taken and hands out the next events, in their order. One relay at a time has the lease,
+ * for as long as there are events. Null without it: there are none, or another relay has it. With it there may be
+ * none all the same, if another one was faster; then it is to be given back. One statement, because under load each
+ * round trip is delay.
  */
+export async function nextEvents(
+  db: Knex,
+  { holder, taken, limit, leaseMs }: AnnounceLease,
+): Promise<StoredEvent[] | null> {
+  const given = { holder, taken, limit, leaseMs }
+  const rows = await prepared<EventRow | { id: null }>(db, 'confirmd-next-events-1', NEXT, given)
+  if (rows.length === 0) return null
+  return firstOfEachTransaction(rows.filter((row): row is EventRow => row.id !== null).map(toStoredEvent))
+}
+
+/** An idle relay writes nothing: the cursor is touched only where there is something to mark or to hand out. */
 const NEXT = `
-  WITH locked AS MATERIALIZED (
-    SELECT sequence FROM event_cursors AS c
-     WHERE c.name = 'announced' AND EXISTS (SELECT 1 FROM outbox WHERE sequence > c.sequence)
-       FOR UPDATE SKIP LOCKED
+  WITH cursor AS (
+    UPDATE event_cursors AS c
+       SET sequence = greatest(c.sequence, CAST(:taken AS bigint)),
+           holder = CASE WHEN left_over THEN CAST(:holder AS uuid) END,
+           held_until = CASE WHEN left_over THEN clock_timestamp() + :leaseMs * interval '1 millisecond' END,
+           updated_at = now()
+      FROM (
+        SELECT :limit > 0 AND EXISTS (
+          SELECT 1 FROM outbox
+           WHERE sequence > greatest(CAST(:taken AS bigint), (SELECT sequence FROM event_cursors WHERE name = 'announced'))
+        ) AS left_over
+      ) AS found
+     WHERE c.name = 'announced'
+       AND (c.holder = CAST(:holder AS uuid) OR c.held_until IS NULL OR c.held_until < clock_timestamp())
+       AND (left_over OR c.holder = CAST(:holder AS uuid))
+    RETURNING c.sequence
   )
   SELECT ${EVENT_COLUMNS}
-    FROM locked
-   CROSS JOIN LATERAL (
-     SELECT * FROM outbox WHERE sequence > locked.sequence ORDER BY sequence LIMIT :limit
-   ) AS o
+    FROM cursor
+    LEFT JOIN LATERAL (
+     SELECT * FROM outbox WHERE sequence > cursor.sequence ORDER BY sequence LIMIT :limit
+   ) AS o ON true
    ORDER BY o.sequence`
 
+/** Keeps the lease while the exchange takes its time. */
+export async function keepLease(
+  db: Knex,
+  { holder, leaseMs }: Pick<AnnounceLease, 'holder' | 'leaseMs'>,
+): Promise<void> {
+  await prepared(
+    db,
+    'confirmd-keep-lease-1',
+    `UPDATE event_cursors SET held_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
+      WHERE name = 'announced' AND holder = CAST(:holder AS uuid)`,
+    { holder, leaseMs },
+  )
+}
+
 /** Up to the first repeated transaction: its second event is published only when the first was surely taken. */
-function firstOfEachTransaction(events: readonly StoredEvent[]): readonly StoredEvent[] {
+function firstOfEachTransaction(events: StoredEvent[]): StoredEvent[] {
   const seen = new Set<string>()
   const end = events.findIndex(({ transactionId }) => {
     if (transactionId === null) return false

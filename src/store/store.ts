@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { announceNext } from './announce.ts'
+import { keepLease, nextEvents } from './announce.ts'
 import { createBatches } from './batches.ts'
 import { countOpen } from './counts.ts'
 import { pingDatabase } from './database.ts'
@@ -55,7 +55,8 @@ export function createStore(db: Knex) {
     countOpen: bind(countOpen),
     findDecided: bind(findDecided),
     numberEvents: bind(numberEvents),
-    announceNext: bind(announceNext),
+    nextEvents: bind(nextEvents),
+    keepLease: bind(keepLease),
     readEvents: bind(readEvents),
     readCursors: bind(readCursors),
     leaseDeliveries: bind(leaseDeliveries),

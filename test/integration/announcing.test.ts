@@ -63,7 +63,7 @@ describeWithBroker('announcing on the exchange', () => {
     await world.db.raw(`
       CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
       CREATE TRIGGER hold BEFORE UPDATE ON event_cursors
-        FOR EACH ROW WHEN (NEW.name = 'announced') EXECUTE FUNCTION hold()`)
+        FOR EACH ROW WHEN (NEW.name = 'announced' AND NEW.sequence > OLD.sequence) EXECUTE FUNCTION hold()`)
     const { LOG_LEVEL: _, ...environment } = world.environment
     const victim = await startRole('worker', environment)
     await insertOutcomes(world.db, [{ statuses: ['confirmed'] }, { statuses: ['failed'] }])
