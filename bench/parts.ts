@@ -21,10 +21,13 @@ export interface Parts {
 
 export const HANDLERS = fileURLToPath(new URL('handlers.js', import.meta.url))
 
+/** Commit times are kept, so that what comes after a commit can be measured from it. */
+const SETTINGS = ['max_connections=200', 'track_commit_timestamp=on']
+
 export async function startParts(lifecycle: Lifecycle): Promise<Parts> {
   const folder = await createTemporaryFolder()
   lifecycle.add('temporary folder', folder.remove)
-  const postgres = await startEmbeddedPostgres({ folder: folder.path, settings: ['max_connections=200'] })
+  const postgres = await startEmbeddedPostgres({ folder: folder.path, settings: SETTINGS })
   lifecycle.add('PostgreSQL', postgres.stop)
   const serverPath = await findRabbitmqServer()
   if (!serverPath) throw new Error('the benchmarks need RabbitMQ: install rabbitmq-server')

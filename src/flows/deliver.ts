@@ -60,7 +60,7 @@ export interface DeliverDependencies {
 /** Requests of one process at once; beyond it only the first one of each webhook. */
 const MAX_IN_HAND = 200
 /** Of one webhook. */
-const MAX_PER_WEBHOOK = 20
+const MAX_PER_WEBHOOK = 50
 const IDLE_MS = 500
 const GAP_MS = 10
 /** What a stop waits for requests under way. Their deliveries come again when their lease is over. */
