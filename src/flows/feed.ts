@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { type CloudEvent, type StoredEvent, toCloudEvent } from '../domain/event.ts'
 import type { Log } from './ports.ts'
 
@@ -47,21 +48,26 @@ export class EventsPrunedError extends Error {
 
 /** How often a process with somebody waiting looks for new events. */
 const POLL_INTERVAL_MS = 50
+/** The same while looking fails. */
+const FAILING_INTERVAL_MS = 1_000
 
 /** The events in order, and those who wait for the next. Looks at the database only while somebody waits. */
 export function createFeed({ store, log }: FeedDependencies): Feed {
   const waiting = new Set<() => void>()
   const undecided = new Map<string, Set<() => void>>()
   const stopping = new AbortController()
+  // One for each who waits.
+  setMaxListeners(0, stopping.signal)
   const reading = new Map<string, Promise<FeedPage>>()
   let watching = false
+  let failing = false
   /** The newest event of which those who wait were told. */
   let seen = -1
 
   function watch(): void {
     if (watching) return
     watching = true
-    setTimeout(() => void look(), POLL_INTERVAL_MS)
+    setTimeout(() => void look(), failing ? FAILING_INTERVAL_MS : POLL_INTERVAL_MS)
   }
 
   async function look(): Promise<void> {
@@ -72,9 +78,11 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
         for (const go of waiting) go()
         await letDecidedGo()
       }
+      failing = false
     } catch (error) {
       seen = -1
-      log.warn({ err: error }, 'no look for new events; trying again')
+      if (!failing) log.warn({ err: error }, 'no look for new events; trying again')
+      failing = true
     }
     watching = false
     if (waiting.size > 0 || undecided.size > 0) watch()
@@ -90,16 +98,17 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
   /** Resolves when what is armed is let go, the time is over, or nobody wants to know any more. */
   function wait(waitMs: number, signal: AbortSignal, arm: (go: () => void) => () => void): Promise<void> {
     return new Promise((resolve) => {
-      const end = AbortSignal.any([signal, stopping.signal])
-      if (end.aborted) return resolve()
+      // Not AbortSignal.any: what it makes of a signal that lives long is kept for as long.
+      const ends = [signal, stopping.signal]
+      if (ends.some(({ aborted }) => aborted)) return resolve()
       const go = () => {
         clearTimeout(limit)
-        end.removeEventListener('abort', go)
+        for (const end of ends) end.removeEventListener('abort', go)
         disarm()
         resolve()
       }
       const limit = setTimeout(go, waitMs)
-      end.addEventListener('abort', go)
+      for (const end of ends) end.addEventListener('abort', go)
       const disarm = arm(go)
       watch()
     })
@@ -107,9 +116,11 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
 
   async function readPage(query: FeedQuery): Promise<FeedPage> {
     // Before the events: what is numbered after this look is found again by the next one.
-    const { numbered, pruned } = await store.readCursors()
-    if (query.after > 0 && query.after < pruned) throw new EventsPrunedError(query.after, pruned)
+    const { numbered } = await store.readCursors()
     const events = await store.readEvents(query)
+    // After the events: what is pruned after this look was still read.
+    const { pruned } = query.after < numbered ? await store.readCursors() : { pruned: 0 }
+    if (query.after > 0 && query.after < pruned) throw new EventsPrunedError(query.after, pruned)
     const last = events.at(-1)?.sequence ?? query.after
     const next = events.length === query.limit ? last : Math.max(last, numbered, query.after)
     return { events: events.map(toCloudEvent), next }

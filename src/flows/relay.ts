@@ -71,6 +71,7 @@ function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: 
   const holder = randomUUID()
   /** Events that the exchange has surely taken, and that are not marked yet. */
   let taken: readonly StoredEvent[] = []
+  let hasLease = false
   let failing = false
 
   async function next(limit: number): Promise<StoredEvent[] | null> {
@@ -79,6 +80,7 @@ function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: 
     // After the mark: what is counted here is not published again.
     if (taken.length > 0) observer.announced(taken)
     taken = []
+    hasLease = events !== null && limit > 0
     return events
   }
 
@@ -117,6 +119,7 @@ function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: 
     wake: announcing.wake,
     stop: async () => {
       await announcing.stop()
+      if (!hasLease) return
       await next(0).catch((error: unknown) => {
         log.warn({ err: error }, 'announced events not marked; they are announced again')
       })

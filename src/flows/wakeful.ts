@@ -15,6 +15,7 @@ export interface WakefulOptions {
   readonly idleMs: number
   /** From the end of a run to the next one, so that what comes meanwhile is done together. */
   readonly gapMs: number
+  /** Told of the first error of a row of them; it is tried again every `idleMs`. */
   readonly onError: (error: unknown) => void
 }
 
@@ -23,25 +24,29 @@ export function runWakefully({ job, idleMs, gapMs, onError }: WakefulOptions): W
   const stopping = new AbortController()
   const { signal } = stopping
   let woken = false
+  let failing = false
   let resting = new AbortController()
 
-  async function rest(ms: number, until: AbortSignal): Promise<void> {
-    await sleep(ms, undefined, { signal: until }).catch(() => undefined)
+  async function runOnce(): Promise<boolean> {
+    woken = false
+    try {
+      const more = await job(signal)
+      failing = false
+      return more
+    } catch (error) {
+      if (!failing) onError(error)
+      failing = true
+      return false
+    }
   }
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
-      woken = false
-      const more = await job(signal).catch((error: unknown) => {
-        onError(error)
-        return false
-      })
-      if (signal.aborted) return
-      if (more) continue
-      await rest(gapMs, signal)
-      if (woken || signal.aborted) continue
+      if (await runOnce()) continue
+      await sleep(gapMs, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted || (woken && !failing)) continue
       resting = new AbortController()
-      await rest(idleMs, AbortSignal.any([resting.signal, signal]))
+      await sleep(idleMs, undefined, { signal: resting.signal }).catch(() => undefined)
     }
   }
 
@@ -49,10 +54,11 @@ export function runWakefully({ job, idleMs, gapMs, onError }: WakefulOptions): W
   return {
     wake: () => {
       woken = true
-      resting.abort()
+      if (!failing) resting.abort()
     },
     stop: async () => {
       stopping.abort()
+      resting.abort()
       await running
     },
   }

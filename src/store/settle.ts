@@ -1,10 +1,10 @@
 import type { Knex } from 'knex'
-import { outcomeEvent } from '../domain/event.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Failure, Transaction } from '../domain/transaction.ts'
+import { viewTransaction } from '../domain/transaction-view.ts'
 import { runBusinessWrites } from './business-writes.ts'
-import { insertEvents } from './outbox.ts'
 import { prepared } from './statement.ts'
+import { isoTime } from './time.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
 import { OPEN_STATUS_LIST, type TransactionRow, toSeen } from './transaction-row.ts'
 
@@ -38,7 +38,10 @@ export function settleTogether(
     async (firsts) => {
       const outcomes = await together(
         firsts,
-        (items) => db.transaction((trx) => settleAll(trx, items)),
+        (items) =>
+          items.some(({ businessWrite }) => businessWrite)
+            ? db.transaction((trx) => settleAndWrite(trx, items))
+            : settle(db, items),
         withoutFailed,
       )
       return outcomes.map(asOfOne)
@@ -69,25 +72,20 @@ function asOfOne<O>(outcome: PromiseSettledResult<O>): PromiseSettledResult<O> {
   return { status: 'rejected', reason: [...outcome.reason.errors.values()][0] }
 }
 
-async function settleAll(
+async function settleAndWrite(
   trx: Knex.Transaction,
   settlements: readonly Settlement[],
 ): Promise<(Transaction | null)[]> {
-  const settled = await update(trx, settlements)
-  const writes = settlements.flatMap(({ transaction: { id }, businessWrite }) => {
-    const changed = settled.get(id)
+  const settled = await settle(trx, settlements)
+  const writes = settlements.flatMap(({ transaction: { id }, businessWrite }, index) => {
+    const changed = settled[index]
     return changed && businessWrite
       ? [{ id, run: (own: Knex.Transaction) => businessWrite(own, changed) }]
       : []
   })
   const errors = await runBusinessWrites(trx, writes)
   if (errors.size > 0) throw new WritesFailed(errors)
-  const events = settlements.flatMap(({ transaction, status }) => {
-    const changed = settled.get(transaction.id)
-    return changed ? [outcomeEvent(changed, status)] : []
-  })
-  await insertEvents(trx, events)
-  return settlements.map(({ transaction }) => settled.get(transaction.id) ?? null)
+  return settled
 }
 
 /** What may have changed since the transaction was read, and is not set by the settle. */
@@ -96,18 +94,22 @@ const CHANGEABLE = [
   ...['seen_sender', 'seen_nonce', 'evidence'],
 ] as const satisfies (keyof TransactionRow)[]
 
-/** Locked in the order of their ids: two batches that share rows wait for each other, and never in a circle. */
-const UPDATE = `
+/**
+ * Verdicts and events in one statement: without a business write it is a transaction by itself. Locked in the order of
+ * their ids: two batches that share rows wait for each other, and never in a circle.
+ */
+const SETTLE = `
   WITH given AS (
     SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given (
       id uuid, status text, failure_code text, failure_name text, block_number bigint, block_hash text,
-      transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb)
+      transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb,
+      kind text, view jsonb)
   ), locked AS (
     SELECT id FROM transaction_history
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})
      ORDER BY id
        FOR UPDATE
-  )
+  ), settled AS (
   UPDATE transaction_history AS t
      SET status = given.status,
          next_check_at = NULL, parked_at = NULL, leased_until = NULL, lease_count = 0,
@@ -119,33 +121,63 @@ const UPDATE = `
          effective_gas_price = given.effective_gas_price, receipt = given.receipt
     FROM given JOIN locked USING (id)
    WHERE t.id = given.id AND t.status IN (${OPEN_STATUS_LIST})
-  RETURNING ${CHANGEABLE.map((column) => `t.${column}`).join(', ')}`
+  RETURNING ${CHANGEABLE.map((column) => `t.${column}`).join(', ')}
+  ), announced AS (
+    INSERT INTO outbox (id, subject, transaction_id, status, kind, data)
+    SELECT gen_random_uuid(), 'transaction', settled.id, given.status, given.kind,
+           given.view || jsonb_build_object(
+             'retryCount', settled.retry_count,
+             'lastCheckedAt', ${isoTime('settled.last_checked_at')},
+             'settledAt', ${isoTime('settled.settled_at')})
+      FROM settled JOIN given USING (id)
+  )
+  SELECT ${CHANGEABLE.join(', ')} FROM settled`
 
-async function update(
-  trx: Knex.Transaction,
-  settlements: readonly Settlement[],
-): Promise<Map<string, Transaction>> {
-  const rows = settlements.map(({ transaction, status, receipt, failure }) => ({
-    id: transaction.id,
-    status,
-    failure_code: failure?.code,
-    failure_name: failure?.name,
-    block_number: receipt.blockNumber,
-    block_hash: receipt.blockHash,
-    transaction_index: receipt.transactionIndex,
-    gas_used: receipt.gasUsed,
-    effective_gas_price: receipt.effectiveGasPriceWei,
-    receipt: receipt.raw,
-  }))
-  const changed = await prepared<Changeable>(trx, 'confirmd-settle-1', UPDATE, {
+async function settle(db: Knex, settlements: readonly Settlement[]): Promise<(Transaction | null)[]> {
+  const rows = settlements.map((settlement) => {
+    const { transaction, status, receipt, failure } = settlement
+    return {
+      id: transaction.id,
+      status,
+      failure_code: failure?.code,
+      failure_name: failure?.name,
+      block_number: receipt.blockNumber,
+      block_hash: receipt.blockHash,
+      transaction_index: receipt.transactionIndex,
+      gas_used: receipt.gasUsed,
+      effective_gas_price: receipt.effectiveGasPriceWei,
+      receipt: receipt.raw,
+      kind: transaction.kind,
+      // But for what only the row knows: the statement fills that in.
+      view: viewTransaction(toSettled(settlement, asRead(transaction))),
+    }
+  })
+  const changed = await prepared<Changeable>(db, 'confirmd-settle-2', SETTLE, {
     rows: JSON.stringify(rows),
     ids: rows.map(({ id }) => id),
   })
-  const byId = new Map(settlements.map((settlement) => [settlement.transaction.id, settlement]))
-  return new Map(changed.map((row) => [row.id, toSettled(byId.get(row.id) as Settlement, row)]))
+  const byId = new Map(changed.map((row) => [row.id, row]))
+  return settlements.map((settlement) => {
+    const row = byId.get(settlement.transaction.id)
+    return row ? toSettled(settlement, row) : null
+  })
 }
 
 type Changeable = Pick<TransactionRow, (typeof CHANGEABLE)[number]>
+
+function asRead(transaction: Transaction): Changeable {
+  return {
+    id: transaction.id,
+    retry_count: transaction.retryCount,
+    handler_attempts: transaction.handlerAttempts,
+    last_checked_at: transaction.lastCheckedAt,
+    stalled_at: transaction.stalledAt,
+    settled_at: null,
+    seen_sender: null,
+    seen_nonce: null,
+    evidence: null,
+  }
+}
 
 function toSettled({ transaction, status, receipt, failure }: Settlement, row: Changeable): Transaction {
   const { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei } = receipt

@@ -4,3 +4,8 @@ import type { Knex } from 'knex'
 export function inMs(db: Knex, delayMs: number): Knex.Raw {
   return db.raw(`clock_timestamp() + :delayMs * interval '1 millisecond'`, { delayMs })
 }
+
+/** A time as JSON has it: what `toISOString` makes of it, in SQL. */
+export function isoTime(column: string): string {
+  return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+}
