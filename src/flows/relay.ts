@@ -5,18 +5,17 @@ import { runWakefully, type Wakeful } from './wakeful.ts'
 
 export interface RelayDependencies {
   readonly store: {
-    /** Gives committed events their place in the feed and their webhook deliveries; says how many there were. */
-    numberEvents(limit: number): Promise<{ events: number; deliveries: number }>
     /**
-     * Marks what the exchange has taken and hands out the next events. Null without the lease: there are none, or
-     * another relay has it, and finds them.
+     * Gives committed events their place in the feed and their webhook deliveries, marks what the exchange has taken,
+     * and hands out the next events to announce: null without the lease, if there are none or another relay has it.
      */
-    nextEvents(lease: {
+    advance(step: {
+      numberLimit: number
       holder: string
       taken: number | null
-      limit: number
+      announceLimit: number
       leaseMs: number
-    }): Promise<StoredEvent[] | null>
+    }): Promise<{ numbered: number; deliveries: number; events: readonly StoredEvent[] | null }>
     keepLease(lease: { holder: string; leaseMs: number }): Promise<void>
   }
   /** Null where there is no broker: then there are the feed and the webhooks. */
@@ -44,83 +43,95 @@ const GAP_MS = 5
 const LEASE_MS = 3_000
 
 /** Sends committed outcomes on: to the feed, to webhooks and to the exchange. Any number of processes may. */
-export function createRelay(dependencies: RelayDependencies): Wakeful {
-  const { store, exchange, onDeliveries, log } = dependencies
-  const announcing = exchange && startAnnouncing(dependencies, exchange)
-  const numbering = runWakefully({
-    job: async () => {
-      const { events, deliveries } = await store.numberEvents(BATCH_SIZE)
-      if (events > 0) announcing?.wake()
-      if (deliveries > 0) onDeliveries()
-      return events > 0
-    },
-    idleMs: IDLE_MS,
-    gapMs: GAP_MS,
-    onError: (error) => log.warn({ err: error }, 'events not sent on; trying again'),
-  })
-  return {
-    wake: numbering.wake,
-    stop: async () => {
-      await numbering.stop()
-      await announcing?.stop()
-    },
-  }
-}
-
-function startAnnouncing({ store, observer, log }: RelayDependencies, exchange: EventExchange): Wakeful {
+export function createRelay({ store, exchange, observer, onDeliveries, log }: RelayDependencies): Wakeful {
   const holder = randomUUID()
   /** Events that the exchange has surely taken, and that are not marked yet. */
   let taken: readonly StoredEvent[] = []
   let hasLease = false
+  /** What the exchange is given at the moment: the feed does not wait for it. */
+  let publishing: Promise<void> | null = null
   let failing = false
 
-  async function next(limit: number): Promise<StoredEvent[] | null> {
-    const newest = taken.at(-1)?.sequence ?? null
-    const events = await store.nextEvents({ holder, taken: newest, limit, leaseMs: LEASE_MS })
-    // After the mark: what is counted here is not published again.
-    if (taken.length > 0) observer.announced(taken)
-    taken = []
-    hasLease = events !== null && limit > 0
-    return events
+  async function advance(announceLimit: number) {
+    const marking = taken
+    const advanced = await store.advance({
+      numberLimit: BATCH_SIZE,
+      holder,
+      taken: marking.at(-1)?.sequence ?? null,
+      announceLimit,
+      leaseMs: LEASE_MS,
+    })
+    if (marking.length > 0) {
+      taken = []
+      // After the mark: what is counted here is not published again.
+      observer.announced(marking)
+    }
+    if (advanced.deliveries > 0) onDeliveries()
+    hasLease = advanced.events !== null && announceLimit > 0
+    return advanced
   }
 
-  /** Resolves with the first of them, as many as were surely taken. */
-  async function publish(events: readonly StoredEvent[]): Promise<readonly StoredEvent[]> {
+  async function publish(to: EventExchange, events: readonly StoredEvent[]): Promise<void> {
     const keeping = setInterval(() => {
       store.keepLease({ holder, leaseMs: LEASE_MS }).catch(() => undefined)
     }, LEASE_MS / 3)
     const outcomes = await Promise.allSettled(
-      events.map((event) => exchange.publish(toCloudEvent(event), routingKeyOf(event))),
-    ).finally(() => clearInterval(keeping))
+      events.map(async (event) => to.publish(toCloudEvent(event), routingKeyOf(event))),
+    )
+    clearInterval(keeping)
     const firstFailed = outcomes.findIndex(({ status }) => status === 'rejected')
     const failure = outcomes[firstFailed]
     if (failure?.status === 'rejected' && !failing) {
       log.warn({ err: failure.reason }, 'event not taken by the exchange; trying again')
     }
     failing = firstFailed !== -1
-    return failing ? events.slice(0, firstFailed) : events
+    taken = failing ? events.slice(0, firstFailed) : events
   }
 
-  const announcing = runWakefully({
-    job: async () => {
-      if (!exchange.isReady()) return false
-      const events = await next(BATCH_SIZE)
-      if (events === null) return false
+  async function step(): Promise<boolean> {
+    // While it is given events the lease is kept, and nothing is asked for that would change it.
+    if (publishing) return numberOnly()
+    const { numbered, events } = await advance(exchange?.isReady() ? BATCH_SIZE : 0)
+    if (events === null || !exchange) return numbered > 0
+    if (events.length === 0) {
       // Another relay was faster. It must not find the lease taken; and what it left to us is looked for once more.
-      if (events.length === 0) await next(0)
-      else taken = await publish(events)
-      return !failing
-    },
+      await advance(0)
+      return true
+    }
+    publishing = publish(exchange, events).finally(() => {
+      publishing = null
+      // After a failure not at once.
+      if (!failing) relay.wake()
+    })
+    return numbered > 0
+  }
+
+  async function numberOnly(): Promise<boolean> {
+    const { numbered, deliveries } = await store.advance({
+      numberLimit: BATCH_SIZE,
+      // Nobody's: the lease stays as it is.
+      holder: randomUUID(),
+      taken: null,
+      announceLimit: 0,
+      leaseMs: LEASE_MS,
+    })
+    if (deliveries > 0) onDeliveries()
+    return numbered > 0
+  }
+
+  const relay = runWakefully({
+    job: step,
     idleMs: IDLE_MS,
-    gapMs: 0,
-    onError: (error) => log.warn({ err: error }, 'events not announced; trying again'),
+    gapMs: GAP_MS,
+    onError: (error) => log.warn({ err: error }, 'events not sent on; trying again'),
   })
   return {
-    wake: announcing.wake,
+    wake: relay.wake,
     stop: async () => {
-      await announcing.stop()
+      await relay.stop()
+      await publishing
       if (!hasLease) return
-      await next(0).catch((error: unknown) => {
+      await advance(0).catch((error: unknown) => {
         log.warn({ err: error }, 'announced events not marked; they are announced again')
       })
     },

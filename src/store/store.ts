@@ -1,12 +1,12 @@
 import type { Knex } from 'knex'
-import { keepLease, nextEvents } from './announce.ts'
+import { advance, keepLease } from './advance.ts'
 import { createBatches } from './batches.ts'
 import { countOpen } from './counts.ts'
 import { pingDatabase } from './database.ts'
 import { createRecordAttempt, leaseDeliveries } from './deliveries.ts'
 import { addTestDelivery, listDeliveries, replayDelivery, replayRange } from './delivery-log.ts'
 import { readCursors } from './event-cursors.ts'
-import { numberEvents, readEvents } from './feed.ts'
+import { readEvents } from './feed.ts'
 import { beginBlocks, findOpen, oldestOpen, readCursor, saveCursor, wakeWatched } from './follow.ts'
 import { leaseOverdue, leaseWatched } from './lease.ts'
 import { findDecided, list, load } from './read.ts'
@@ -54,8 +54,7 @@ export function createStore(db: Knex) {
     wakeWatched: bind(wakeWatched),
     countOpen: bind(countOpen),
     findDecided: bind(findDecided),
-    numberEvents: bind(numberEvents),
-    nextEvents: bind(nextEvents),
+    advance: bind(advance),
     keepLease: bind(keepLease),
     readEvents: bind(readEvents),
     readCursors: bind(readCursors),
