@@ -43,7 +43,7 @@ export function targetProblem(url: string, rules: TargetRules): string | null {
 }
 
 /** The address that a URL's host spells out; null for a name. */
-export function addressIn(hostname: string): string | null {
+function addressIn(hostname: string): string | null {
   const bare = hostname.replace(/^\[|\]$/g, '')
   return isIP(bare) ? bare : null
 }

@@ -1,4 +1,4 @@
-import type { AnnouncedStatus } from './event.ts'
+import type { AnnouncedStatus, StoredEvent } from './event.ts'
 
 /** Where outcomes are to be sent. */
 export interface Webhook {
@@ -41,6 +41,39 @@ export interface DeliveryAttempt {
   /** Null if there was no answer. */
   readonly statusCode: number | null
   readonly error: string | null
+}
+
+/** What a person says of a webhook. */
+export type WebhookFields = Pick<Webhook, 'url' | 'description' | 'kinds' | 'statuses'>
+
+export type WebhookChange = Partial<WebhookFields & Pick<Webhook, 'enabled'>>
+
+export interface DeliveryFilter {
+  readonly webhookId: string
+  readonly status?: DeliveryStatus | undefined
+  /** Deliveries older than this id. */
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
+export interface ReplayRange {
+  readonly from: Date
+  readonly to: Date
+  /** Whether to send again what was delivered, too. */
+  readonly delivered: boolean
+}
+
+/** A delivery that is due, with all that its request needs. */
+export interface DueDelivery {
+  readonly id: string
+  readonly webhookId: string
+  readonly url: string
+  /** The newest first; all of them sign. */
+  readonly secrets: readonly string[]
+  /** How many there were before. */
+  readonly attempts: number
+  readonly failingSince: Date | null
+  readonly event: StoredEvent
 }
 
 /** What came of one request. */

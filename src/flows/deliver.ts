@@ -1,23 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type StoredEvent, toCloudEvent } from '../domain/event.ts'
+import { toCloudEvent } from '../domain/event.ts'
 import {
   type AttemptDecision,
   type AttemptOutcome,
   type DeliveryPolicy,
+  type DueDelivery,
   decideAttempt,
 } from '../domain/webhook.ts'
 import type { Log } from './ports.ts'
 import { runWakefully, type Wakeful } from './wakeful.ts'
-
-interface DueDelivery {
-  readonly id: string
-  readonly webhookId: string
-  readonly url: string
-  readonly secrets: readonly string[]
-  readonly attempts: number
-  readonly failingSince: Date | null
-  readonly event: StoredEvent
-}
 
 export interface DeliverDependencies {
   readonly store: {

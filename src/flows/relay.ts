@@ -52,21 +52,21 @@ export function createRelay({ store, exchange, observer, onDeliveries, log }: Re
   let publishing: Promise<void> | null = null
   let failing = false
 
+  async function advanceAs(lease: { holder: string; taken: number | null; announceLimit: number }) {
+    const advanced = await store.advance({ ...lease, numberLimit: BATCH_SIZE, leaseMs: LEASE_MS })
+    if (advanced.deliveries > 0) onDeliveries()
+    return advanced
+  }
+
   async function advance(announceLimit: number) {
     const marking = taken
-    const advanced = await store.advance({
-      numberLimit: BATCH_SIZE,
-      holder,
-      taken: marking.at(-1)?.sequence ?? null,
-      announceLimit,
-      leaseMs: LEASE_MS,
-    })
+    const newest = marking.at(-1)?.sequence ?? null
+    const advanced = await advanceAs({ holder, taken: newest, announceLimit })
     if (marking.length > 0) {
       taken = []
       // After the mark: what is counted here is not published again.
       observer.announced(marking)
     }
-    if (advanced.deliveries > 0) onDeliveries()
     hasLease = advanced.events !== null && announceLimit > 0
     return advanced
   }
@@ -107,15 +107,8 @@ export function createRelay({ store, exchange, observer, onDeliveries, log }: Re
   }
 
   async function numberOnly(): Promise<boolean> {
-    const { numbered, deliveries } = await store.advance({
-      numberLimit: BATCH_SIZE,
-      // Nobody's: the lease stays as it is.
-      holder: randomUUID(),
-      taken: null,
-      announceLimit: 0,
-      leaseMs: LEASE_MS,
-    })
-    if (deliveries > 0) onDeliveries()
+    // As nobody: the lease stays as it is.
+    const { numbered } = await advanceAs({ holder: randomUUID(), taken: null, announceLimit: 0 })
     return numbered > 0
   }
 

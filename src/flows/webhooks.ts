@@ -1,28 +1,28 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { Delivery, DeliveryStatus, Webhook } from '../domain/webhook.ts'
+import type {
+  Delivery,
+  DeliveryFilter,
+  ReplayRange,
+  Webhook,
+  WebhookChange,
+  WebhookFields,
+} from '../domain/webhook.ts'
 import { type TargetRules, targetProblem } from '../domain/webhook-target.ts'
 
-type Fields = Pick<Webhook, 'url' | 'description' | 'kinds' | 'statuses'>
-
 export interface WebhookStore {
-  createWebhook(given: Fields & { id: string; secret: string }, most: number): Promise<Webhook | null>
+  createWebhook(given: WebhookFields & { id: string; secret: string }, most: number): Promise<Webhook | null>
   listWebhooks(): Promise<Webhook[]>
   loadWebhook(id: string): Promise<Webhook | null>
-  updateWebhook(id: string, change: Partial<Fields & { enabled: boolean }>): Promise<Webhook | null>
+  updateWebhook(id: string, change: WebhookChange): Promise<Webhook | null>
   deleteWebhook(id: string): Promise<boolean>
   rotateSecret(
     id: string,
     rotation: { secret: string; overlapMs: number },
   ): Promise<{ previousSecretUntil: Date } | null>
   addTestDelivery(id: string, test: { id: string; data: object }): Promise<Delivery | null>
-  listDeliveries(filter: {
-    webhookId: string
-    status?: DeliveryStatus | undefined
-    before?: string | undefined
-    limit: number
-  }): Promise<Delivery[]>
+  listDeliveries(filter: DeliveryFilter): Promise<Delivery[]>
   replayDelivery(webhookId: string, id: string): Promise<Delivery | null>
-  replayRange(webhookId: string, range: { from: Date; to: Date; delivered: boolean }): Promise<number | null>
+  replayRange(webhookId: string, range: ReplayRange): Promise<number | null>
 }
 
 /** Bounds what one event costs. */
@@ -37,7 +37,7 @@ export function createWebhooks(store: WebhookStore, rules: TargetRules) {
     /** Why this URL can't be taken; null if it can. */
     problemOf: (url: string) => targetProblem(url, rules),
     /** The secret is shown this once. Null if there are MAX_WEBHOOKS already. */
-    create: async (fields: Fields): Promise<(Webhook & { secret: string }) | null> => {
+    create: async (fields: WebhookFields): Promise<(Webhook & { secret: string }) | null> => {
       const secret = createSecret()
       const created = await store.createWebhook({ ...fields, id: randomUUID(), secret }, MAX_WEBHOOKS)
       return created && { ...created, secret }

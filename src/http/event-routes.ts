@@ -5,7 +5,7 @@ import { Kind } from '../domain/registration.ts'
 import type { TypedApp } from './app.ts'
 import { goneSignal } from './gone.ts'
 import { ProblemError } from './problem.ts'
-import { MAX_PAGE_SIZE, problemAnswers, Wait } from './schemas.ts'
+import { Limit, problemAnswers, Wait } from './schemas.ts'
 
 interface Page {
   readonly events: readonly CloudEvent[]
@@ -57,13 +57,7 @@ const FeedQuery = {
   properties: {
     ...Filter,
     after: { ...After, default: '0' },
-    limit: {
-      type: 'integer',
-      minimum: 1,
-      maximum: MAX_PAGE_SIZE,
-      default: 100,
-      description: `the size of a page: a whole number from 1 to ${MAX_PAGE_SIZE}`,
-    },
+    limit: { ...Limit, default: 100 },
     wait: Wait,
   },
 } as const

@@ -21,20 +21,36 @@ export const WaitQuery = {
   properties: { wait: Wait },
 } as const
 
-export const TransactionId = {
-  type: 'object',
-  required: ['id'],
-  properties: {
-    id: {
-      type: 'string',
-      pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
-      description: 'the id of a transaction: a UUID',
+/** The id in a path. */
+function idOf<const T extends string>(what: T) {
+  return {
+    type: 'object',
+    required: ['id'],
+    properties: {
+      id: {
+        type: 'string',
+        pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
+        description: `the id of a ${what}: a UUID`,
+      },
     },
-  },
+  } as const
+}
+
+export const TransactionId = idOf('transaction')
+export const WebhookId = idOf('webhook')
+
+const MAX_PAGE_SIZE = 200
+const DEFAULT_PAGE_SIZE = 50
+
+export const Limit = {
+  type: 'integer',
+  minimum: 1,
+  maximum: MAX_PAGE_SIZE,
+  default: DEFAULT_PAGE_SIZE,
+  description: `the size of a page: a whole number from 1 to ${MAX_PAGE_SIZE}`,
 } as const
 
-export const MAX_PAGE_SIZE = 200
-const DEFAULT_PAGE_SIZE = 50
+export const NextCursor = { type: ['string', 'null'], description: 'null on the last page' } as const
 
 export const ListQuery = {
   type: 'object',
@@ -44,13 +60,7 @@ export const ListQuery = {
     chain: Chain,
     status: { ...Status, description: `one of ${Status.enum.join(', ')}` },
     kind: Kind,
-    limit: {
-      type: 'integer',
-      minimum: 1,
-      maximum: MAX_PAGE_SIZE,
-      default: DEFAULT_PAGE_SIZE,
-      description: `the size of a page: a whole number from 1 to ${MAX_PAGE_SIZE}`,
-    },
+    limit: Limit,
     cursor: {
       type: 'string',
       minLength: 1,
@@ -65,7 +75,7 @@ export const TransactionPage = {
   required: ['transactions', 'nextCursor'],
   properties: {
     transactions: { type: 'array', items: TransactionView },
-    nextCursor: { type: ['string', 'null'], description: 'null on the last page' },
+    nextCursor: NextCursor,
   },
 } as const
 

@@ -1,8 +1,15 @@
 import type { AnnouncedStatus } from '../domain/event.ts'
-import type { Delivery, DeliveryStatus, Webhook } from '../domain/webhook.ts'
+import type {
+  Delivery,
+  DeliveryFilter,
+  ReplayRange,
+  Webhook,
+  WebhookChange,
+  WebhookFields,
+} from '../domain/webhook.ts'
 import type { TypedApp } from './app.ts'
 import { ProblemError } from './problem.ts'
-import { problemAnswers } from './schemas.ts'
+import { problemAnswers, WebhookId } from './schemas.ts'
 import {
   CreatedWebhook,
   DeliveryAnswer,
@@ -15,29 +22,21 @@ import {
   WebhookAnswer,
   WebhookBody,
   WebhookChangeBody,
-  WebhookId,
   WebhookList,
 } from './webhook-schemas.ts'
 
-type Fields = Pick<Webhook, 'url' | 'description' | 'kinds' | 'statuses'>
-
 export interface WebhookDependencies {
   problemOf(url: string): string | null
-  create(fields: Fields): Promise<(Webhook & { secret: string }) | null>
+  create(fields: WebhookFields): Promise<(Webhook & { secret: string }) | null>
   list(): Promise<Webhook[]>
   load(id: string): Promise<Webhook | null>
-  update(id: string, change: Partial<Fields & { enabled: boolean }>): Promise<Webhook | null>
+  update(id: string, change: WebhookChange): Promise<Webhook | null>
   delete(id: string): Promise<boolean>
   rotateSecret(id: string): Promise<{ secret: string; previousSecretUntil: Date } | null>
   sendTest(id: string): Promise<Delivery | null>
-  listDeliveries(filter: {
-    webhookId: string
-    status?: DeliveryStatus | undefined
-    before?: string | undefined
-    limit: number
-  }): Promise<Delivery[]>
+  listDeliveries(filter: DeliveryFilter): Promise<Delivery[]>
   replayDelivery(webhookId: string, id: string): Promise<Delivery | null>
-  replayRange(webhookId: string, range: { from: Date; to: Date; delivered: boolean }): Promise<number | null>
+  replayRange(webhookId: string, range: ReplayRange): Promise<number | null>
 }
 
 const TAGS = ['webhooks']
@@ -102,7 +101,7 @@ export function addWebhookRoutes(app: TypedApp, webhooks: WebhookDependencies): 
     },
     async ({ params: { id }, body }) => {
       if (body.url !== undefined) checkTarget(body.url)
-      return viewWebhook(found(await webhooks.update(id, body as Partial<Webhook>), id))
+      return viewWebhook(found(await webhooks.update(id, body as WebhookChange), id))
     },
   )
 

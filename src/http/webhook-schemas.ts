@@ -1,7 +1,7 @@
 import { ANNOUNCED_STATUSES } from '../domain/event.ts'
 import { Kind } from '../domain/registration.ts'
 import { DELIVERY_STATUSES } from '../domain/webhook.ts'
-import { MAX_PAGE_SIZE } from './schemas.ts'
+import { Limit, NextCursor, WebhookId } from './schemas.ts'
 
 const MAX_KINDS = 100
 const Timestamp = { type: 'string', format: 'date-time' } as const
@@ -93,18 +93,6 @@ export const WebhookList = {
   properties: { webhooks: { type: 'array', items: WebhookAnswer } },
 } as const
 
-export const WebhookId = {
-  type: 'object',
-  required: ['id'],
-  properties: {
-    id: {
-      type: 'string',
-      pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
-      description: 'the id of a webhook: a UUID',
-    },
-  },
-} as const
-
 const DeliveryNumber = { type: 'string', pattern: '^[0-9]{1,18}$' } as const
 
 export const DeliveryId = {
@@ -158,13 +146,7 @@ export const DeliveryQuery = {
       enum: DELIVERY_STATUSES,
       description: `one of ${DELIVERY_STATUSES.join(', ')}`,
     },
-    limit: {
-      type: 'integer',
-      minimum: 1,
-      maximum: MAX_PAGE_SIZE,
-      default: 50,
-      description: `the size of a page: a whole number from 1 to ${MAX_PAGE_SIZE}`,
-    },
+    limit: Limit,
     cursor: { ...DeliveryNumber, description: 'the nextCursor of an earlier page' },
   },
 } as const
@@ -174,7 +156,7 @@ export const DeliveryPage = {
   required: ['deliveries', 'nextCursor'],
   properties: {
     deliveries: { type: 'array', items: DeliveryAnswer },
-    nextCursor: { type: ['string', 'null'], description: 'null on the last page' },
+    nextCursor: NextCursor,
   },
 } as const
 

@@ -1,24 +1,10 @@
 import type { Knex } from 'knex'
 import { createBatch } from '../domain/batch.ts'
-import type { StoredEvent } from '../domain/event.ts'
-import type { AttemptDecision, DeliveryAttempt } from '../domain/webhook.ts'
+import type { AttemptDecision, DeliveryAttempt, DueDelivery } from '../domain/webhook.ts'
 import { type EventRow, toStoredEvent } from './outbox.ts'
 import { prepared } from './statement.ts'
 import { together } from './together.ts'
 import { disableWebhook } from './webhooks.ts'
-
-/** A delivery that is due, with all that its request needs. */
-export interface DueDelivery {
-  readonly id: string
-  readonly webhookId: string
-  readonly url: string
-  /** The newest first; all of them sign. */
-  readonly secrets: readonly string[]
-  /** How many there were before. */
-  readonly attempts: number
-  readonly failingSince: Date | null
-  readonly event: StoredEvent
-}
 
 export interface DeliveryLease {
   /** Most of one webhook at a time; of one that fails only one, to see whether it is back. */

@@ -1,5 +1,11 @@
 import type { Knex } from 'knex'
-import type { Delivery, DeliveryAttempt, DeliveryStatus } from '../domain/webhook.ts'
+import type {
+  Delivery,
+  DeliveryAttempt,
+  DeliveryFilter,
+  DeliveryStatus,
+  ReplayRange,
+} from '../domain/webhook.ts'
 
 interface DeliveryRow {
   readonly id: string
@@ -56,14 +62,6 @@ function toAttempt(row: DeliveryRow['log'][number]): DeliveryAttempt {
   }
 }
 
-export interface DeliveryFilter {
-  readonly webhookId: string
-  readonly status?: DeliveryStatus | undefined
-  /** Deliveries older than this id. */
-  readonly before?: string | undefined
-  readonly limit: number
-}
-
 /** The newest first. */
 export async function listDeliveries(db: Knex, filter: DeliveryFilter): Promise<Delivery[]> {
   const { webhookId, status, before, limit } = filter
@@ -92,13 +90,6 @@ export async function replayDelivery(db: Knex, webhookId: string, id: string): P
     { id, webhookId },
   )
   return rows.length > 0 ? loadDelivery(db, id) : null
-}
-
-export interface ReplayRange {
-  readonly from: Date
-  readonly to: Date
-  /** Whether to send again what was delivered, too. */
-  readonly delivered: boolean
 }
 
 /**

@@ -5,14 +5,15 @@ import { prepared } from './statement.ts'
  * How far the feed has come: `numbered` is its newest event, `announced` the newest that the exchange has taken,
  * `pruned` the newest that is gone.
  */
-export type EventCursor = 'numbered' | 'announced' | 'pruned'
+type EventCursor = 'numbered' | 'announced' | 'pruned'
 
-export async function moveCursor(trx: Knex.Transaction, name: EventCursor, sequence: number): Promise<void> {
+/** Never back. */
+export async function markPruned(trx: Knex.Transaction, sequence: number): Promise<void> {
   await prepared(
     trx,
-    'confirmd-move-cursor-1',
-    `UPDATE event_cursors SET sequence = greatest(sequence, :sequence), updated_at = now() WHERE name = :name`,
-    { name, sequence },
+    'confirmd-mark-pruned-1',
+    `UPDATE event_cursors SET sequence = greatest(sequence, :sequence), updated_at = now() WHERE name = 'pruned'`,
+    { sequence },
   )
 }
 

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { moveCursor } from './event-cursors.ts'
+import { markPruned } from './event-cursors.ts'
 import { prepared } from './statement.ts'
 
 export interface PruneOptions {
@@ -58,7 +58,7 @@ export async function pruneBatch(db: Knex, options: PruneOptions): Promise<Prune
       .returning('sequence')
     // A reader that has not come so far is told that it has missed something.
     const newest = gone.reduce((most, { sequence }) => Math.max(most, Number(sequence)), 0)
-    await moveCursor(trx, 'pruned', newest)
+    await markPruned(trx, newest)
     return { transactions, events: gone.length, next: ids.length < limit ? null : (chosen.at(-1) ?? null) }
   })
 }

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { webhookDisabledEvent } from '../domain/event.ts'
-import type { Webhook } from '../domain/webhook.ts'
+import type { Webhook, WebhookChange, WebhookFields } from '../domain/webhook.ts'
 import { insertEvents } from './outbox.ts'
 
 export interface WebhookRow {
@@ -43,7 +43,7 @@ function toWebhook(row: WebhookRow): Webhook {
   }
 }
 
-export interface NewWebhook extends Pick<Webhook, 'id' | 'url' | 'description' | 'kinds' | 'statuses'> {
+export interface NewWebhook extends WebhookFields, Pick<Webhook, 'id'> {
   readonly secret: string
 }
 
@@ -69,8 +69,6 @@ export async function loadWebhook(db: Knex, id: string): Promise<Webhook | null>
   const row = await db<WebhookRow>('webhooks').where({ id }).first(COLUMNS)
   return row ? toWebhook(row) : null
 }
-
-export type WebhookChange = Partial<Pick<Webhook, 'url' | 'description' | 'kinds' | 'statuses' | 'enabled'>>
 
 /** Null if there is none. What waits for one that is switched on again is due at once. */
 export async function updateWebhook(db: Knex, id: string, change: WebhookChange): Promise<Webhook | null> {

@@ -4,7 +4,7 @@ import { Webhook } from 'standardwebhooks'
 import { Agent, request } from 'undici'
 import { readRetryAfter } from '../domain/retry-after.ts'
 import type { AttemptOutcome } from '../domain/webhook.ts'
-import { addressIn, addressProblem, type TargetRules, targetProblem } from '../domain/webhook-target.ts'
+import { addressProblem, type TargetRules, targetProblem } from '../domain/webhook-target.ts'
 
 /** One request to a webhook. */
 export interface WebhookRequest {
@@ -65,11 +65,8 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
   return {
     send: async ({ url, id, body, secrets, now }) => {
       try {
+        // Of a literal address, too: a socket to one asks no lookup.
         refuse(targetProblem(url, options))
-        const { hostname } = new URL(url)
-        // A socket to a literal address asks no lookup.
-        const literal = addressIn(hostname)
-        if (literal) refuse(addressProblem(literal, options))
         const answer = await request(url, {
           method: 'POST',
           headers: {
