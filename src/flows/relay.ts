@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { type CloudEvent, routingKeyOf, type StoredEvent, toCloudEvent } from '../domain/event.ts'
+import type { StoredEvent } from '../domain/event.ts'
+import { createAnnouncement, type EventExchange } from './announcement.ts'
 import type { Log } from './ports.ts'
 import { runWakefully, type Wakeful } from './wakeful.ts'
 
@@ -13,6 +14,7 @@ export interface RelayDependencies {
       numberLimit: number
       holder: string
       taken: number | null
+      handedOut: number | null
       announceLimit: number
       leaseMs: number
     }): Promise<{ numbered: number; deliveries: number; events: readonly StoredEvent[] | null }>
@@ -28,15 +30,11 @@ export interface RelayDependencies {
   readonly log: Log
 }
 
-/** Where other services hear of outcomes. */
-export interface EventExchange {
-  /** Whether it can take events now. */
-  isReady(): boolean
-  /** Resolves when it has surely taken the event. */
-  publish(event: CloudEvent, routingKey: string): Promise<void>
-}
-
-const BATCH_SIZE = 500
+/** Most events to number in one step. */
+const NUMBER_LIMIT = 500
+/** A block's outcomes in several batches: the first is with the exchange while the next is read. */
+const BATCH_SIZE = 200
+const MAX_BATCHES = 3
 /** Outcomes of other processes whose relay died, and of a release that has none. */
 const IDLE_MS = 500
 const GAP_MS = 5
@@ -48,20 +46,40 @@ export function createRelay({ store, exchange, observer, onDeliveries, log }: Re
   /** Events that the exchange has surely taken, and that are not marked yet. */
   let taken: readonly StoredEvent[] = []
   let hasLease = false
-  /** What the exchange is given at the moment: the feed does not wait for it. */
-  let publishing: Promise<void> | null = null
   let failing = false
 
-  async function advanceAs(lease: { holder: string; taken: number | null; announceLimit: number }) {
-    const advanced = await store.advance({ ...lease, numberLimit: BATCH_SIZE, leaseMs: LEASE_MS })
+  const announcement =
+    exchange &&
+    createAnnouncement({
+      exchange,
+      maxBatches: MAX_BATCHES,
+      onEnd: (failure) => {
+        if (failure && !failing) {
+          log.warn({ err: failure.reason }, 'event not taken by the exchange; trying again')
+        }
+        failing = failure !== null
+        // After a failure not at once.
+        if (!failing) relay.wake()
+      },
+    })
+
+  async function advanceAs(lease: {
+    holder: string
+    taken: number | null
+    handedOut: number | null
+    announceLimit: number
+  }) {
+    const advanced = await store.advance({ ...lease, numberLimit: NUMBER_LIMIT, leaseMs: LEASE_MS })
     if (advanced.deliveries > 0) onDeliveries()
     return advanced
   }
 
   async function advance(announceLimit: number) {
-    const marking = taken
+    const marking = [...taken, ...(announcement?.collect() ?? [])]
+    taken = marking
+    const handedOut = announcement?.newest() ?? null
     const newest = marking.at(-1)?.sequence ?? null
-    const advanced = await advanceAs({ holder, taken: newest, announceLimit })
+    const advanced = await advanceAs({ holder, taken: newest, handedOut, announceLimit })
     if (marking.length > 0) {
       taken = []
       // After the mark: what is counted here is not published again.
@@ -71,45 +89,27 @@ export function createRelay({ store, exchange, observer, onDeliveries, log }: Re
     return advanced
   }
 
-  async function publish(to: EventExchange, events: readonly StoredEvent[]): Promise<void> {
-    const keeping = setInterval(() => {
-      store.keepLease({ holder, leaseMs: LEASE_MS }).catch(() => undefined)
-    }, LEASE_MS / 3)
-    const outcomes = await Promise.allSettled(
-      events.map(async (event) => to.publish(toCloudEvent(event), routingKeyOf(event))),
-    )
-    clearInterval(keeping)
-    const firstFailed = outcomes.findIndex(({ status }) => status === 'rejected')
-    const failure = outcomes[firstFailed]
-    if (failure?.status === 'rejected' && !failing) {
-      log.warn({ err: failure.reason }, 'event not taken by the exchange; trying again')
-    }
-    failing = firstFailed !== -1
-    taken = failing ? events.slice(0, firstFailed) : events
+  async function numberOnly(): Promise<boolean> {
+    // As nobody: the lease stays as it is.
+    const nobody = { holder: randomUUID(), taken: null, handedOut: null, announceLimit: 0 }
+    return (await advanceAs(nobody)).numbered > 0
+  }
+
+  function isUnderWay(): boolean {
+    return (announcement?.newest() ?? null) !== null
   }
 
   async function step(): Promise<boolean> {
-    // While it is given events the lease is kept, and nothing is asked for that would change it.
-    if (publishing) return numberOnly()
-    const { numbered, events } = await advance(exchange?.isReady() ? BATCH_SIZE : 0)
-    if (events === null || !exchange) return numbered > 0
-    if (events.length === 0) {
+    const canTake = announcement?.canTake() ?? false
+    if (!canTake && isUnderWay()) return numberOnly()
+    const { numbered, events } = await advance(canTake ? BATCH_SIZE : 0)
+    if (!announcement || events === null) return numbered > 0
+    if (events.length === 0 && !isUnderWay()) {
       // Another relay was faster. It must not find the lease taken; and what it left to us is looked for once more.
       await advance(0)
       return true
     }
-    publishing = publish(exchange, events).finally(() => {
-      publishing = null
-      // After a failure not at once.
-      if (!failing) relay.wake()
-    })
-    return numbered > 0
-  }
-
-  async function numberOnly(): Promise<boolean> {
-    // As nobody: the lease stays as it is.
-    const { numbered } = await advanceAs({ holder: randomUUID(), taken: null, announceLimit: 0 })
-    return numbered > 0
+    return announcement.publish(events) === BATCH_SIZE || numbered > 0
   }
 
   const relay = runWakefully({
@@ -118,11 +118,15 @@ export function createRelay({ store, exchange, observer, onDeliveries, log }: Re
     gapMs: GAP_MS,
     onError: (error) => log.warn({ err: error }, 'events not sent on; trying again'),
   })
+  const keeping = setInterval(() => {
+    if (isUnderWay()) store.keepLease({ holder, leaseMs: LEASE_MS }).catch(() => undefined)
+  }, LEASE_MS / 3)
   return {
     wake: relay.wake,
     stop: async () => {
       await relay.stop()
-      await publishing
+      await announcement?.ended()
+      clearInterval(keeping)
       if (!hasLease) return
       await advance(0).catch((error: unknown) => {
         log.warn({ err: error }, 'announced events not marked; they are announced again')

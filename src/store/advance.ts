@@ -10,6 +10,8 @@ export interface Advance {
   readonly holder: string
   /** The newest event that the exchange has surely taken; null if there is none since the last call. */
   readonly taken: number | null
+  /** The newest event that was handed out to the holder before and is under way; null if none is. */
+  readonly handedOut: number | null
   /** Most events to announce; 0 gives the lease back. */
   readonly announceLimit: number
   /** After this without a word another relay takes the lease over, and repeats what was not marked. */
@@ -23,7 +25,8 @@ export interface Advanced {
   readonly deliveries: number
   /**
    * The next events to announce, in their order. Null without the lease: there are none, or another relay has it.
-   * With it there may be none all the same, if another relay was faster; then it is to be given back.
+   * With it there may be none all the same: they are under way, or another relay was faster, and then it is to be given
+   * back.
    */
   readonly events: readonly StoredEvent[] | null
 }
@@ -48,7 +51,7 @@ export async function advance(db: Knex, given: Advance): Promise<Advanced> {
   })
   const [{ numbered, deliveries, has_lease: hasLease } = NOTHING] = rows
   const events = rows.filter((row): row is AdvancedRow & EventRow => row.id !== null).map(toStoredEvent)
-  return { numbered, deliveries, events: hasLease ? firstOfEachTransaction(events) : null }
+  return { numbered, deliveries, events: hasLease ? events : null }
 }
 
 const NOTHING: AdvancedRow = { numbered: 0, deliveries: 0, has_lease: false }
@@ -110,7 +113,7 @@ const ADVANCE = `
     FROM (
       SELECT (SELECT count(*)::int FROM numbered) AS numbered, (SELECT count(*)::int FROM wanted) AS deliveries
     ) AS counted
-    LEFT JOIN announced ON true
+    LEFT JOIN (SELECT greatest(sequence, CAST(:handedOut AS bigint)) AS sequence FROM announced) AS announced ON true
     LEFT JOIN LATERAL (
       SELECT * FROM (
         (SELECT ${EVENT_COLUMNS} FROM outbox AS o WHERE o.sequence > announced.sequence
@@ -134,16 +137,4 @@ export async function keepLease(
       WHERE name = 'announced' AND holder = CAST(:holder AS uuid)`,
     { holder, leaseMs },
   )
-}
-
-/** Up to the first repeated transaction: its second event is published only when the first was surely taken. */
-function firstOfEachTransaction(events: readonly StoredEvent[]): readonly StoredEvent[] {
-  const seen = new Set<string>()
-  const end = events.findIndex(({ transactionId }) => {
-    if (transactionId === null) return false
-    if (seen.has(transactionId)) return true
-    seen.add(transactionId)
-    return false
-  })
-  return end === -1 ? events : events.slice(0, end)
 }

@@ -142,7 +142,7 @@ async function recordAttempts(
  */
 const RECORD = `
   WITH given AS (
-    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given (
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
       delivery_id bigint, webhook_id uuid, status text, next_attempt_in_ms double precision,
       attempted_at timestamptz, duration_ms integer, status_code integer, error text)
   ), changed AS (

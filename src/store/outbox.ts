@@ -13,7 +13,7 @@ export async function insertEvents(trx: Knex.Transaction, events: readonly NewEv
     'confirmd-insert-events-2',
     `INSERT INTO outbox (id, subject, transaction_id, status, kind, data)
      SELECT gen_random_uuid(), subject, transaction_id, status, kind, data
-       FROM json_to_recordset(CAST(:rows AS json))
+       FROM jsonb_to_recordset(CAST(:rows AS jsonb))
          AS given (subject text, transaction_id uuid, status text, kind text, data jsonb)`,
     { rows: JSON.stringify(rows) },
   )

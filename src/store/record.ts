@@ -45,7 +45,7 @@ function contentOf({ chain, txHash, kind, payload, sender, nonce, correlationId 
 type Content = ReturnType<typeof contentOf> & { readonly id: string }
 
 /** In an array of one, or a payload that is null would become no payload. */
-const GIVEN = `json_to_recordset(CAST(:rows AS json)) AS given (
+const GIVEN = `jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
   id uuid, chain text, tx_hash text, kind text, payload jsonb, sender text, nonce bigint, correlation_id text)`
 
 type Inserted = Pick<TransactionRow, 'id' | 'created_at' | 'next_check_at'>

@@ -100,7 +100,7 @@ const CHANGEABLE = [
  */
 const SETTLE = `
   WITH given AS (
-    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given (
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
       id uuid, status text, failure_code text, failure_name text, block_number bigint, block_hash text,
       transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb,
       kind text, view jsonb)

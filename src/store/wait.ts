@@ -32,7 +32,7 @@ export async function recordWaitsTogether(
 /** Locked in the order of their ids, as a settle locks them. What is not noted keeps its jsonb untouched. */
 const UPDATE = `
   WITH given AS (
-    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given (
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
       id uuid, expected integer, retry_count integer, consecutive_errors integer, delay_ms double precision,
       error text, seen_sender text, seen_nonce bigint, evidence jsonb)
   ), locked AS (
