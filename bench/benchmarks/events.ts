@@ -11,6 +11,8 @@ import { watchSettled } from '../settled.ts'
 
 const PER_SECOND = 500
 const SECONDS = 20
+/** As in `latency`: the first seconds are not counted. */
+const WARM_UP_MS = 10_000
 const FULL_SPEED = 40_000
 const MOST_OPEN = 8_000
 const TIMEOUT_MS = 120_000
@@ -20,7 +22,7 @@ const AT_FULL_SPEED = 'on the exchange, at full speed'
 
 export const events: Benchmark = {
   name: 'events',
-  method: `From the commit of the verdict (by PostgreSQL's track_commit_timestamp) until the event is with whoever waits for it; ms. ${PER_SECOND} tx/s for ${SECONDS} s at the replay node, one API and one worker; and ${FULL_SPEED} transactions as fast as they are taken: those settled, and those heard of on the exchange, in a second.`,
+  method: `From the commit of the verdict (by PostgreSQL's track_commit_timestamp) until the event is with whoever waits for it; ms. ${PER_SECOND} tx/s for ${SECONDS} s, after ${WARM_UP_MS / 1_000} s of warm-up, at the replay node, one API and one worker; and ${FULL_SPEED} transactions as fast as they are taken: those settled, and those heard of on the exchange, in a second.`,
   aims: (median) => {
     const p99 = median(EXCHANGE, 'p99 ms')
     const [settled, heard] = [median(AT_FULL_SPEED, 'settled/s'), median(AT_FULL_SPEED, 'heard/s')]
@@ -36,8 +38,11 @@ export const events: Benchmark = {
     ]
   },
   variants: async ({ smoke, parts }) => {
-    const steady = { count: smoke ? 100 : PER_SECOND * SECONDS, perSecond: PER_SECOND, size: 5 }
-    const fast = { count: smoke ? 500 : FULL_SPEED, perSecond: null, size: 500 }
+    const seconds = SECONDS + WARM_UP_MS / 1_000
+    const steady = smoke
+      ? { count: 100, perSecond: PER_SECOND, size: 5, warmUpMs: 0 }
+      : { count: PER_SECOND * seconds, perSecond: PER_SECOND, size: 5, warmUpMs: WARM_UP_MS }
+    const fast = { count: smoke ? 500 : FULL_SPEED, perSecond: null, size: 500, warmUpMs: 0 }
     const variant = (name: string, way: Way, load: Load): Variant => ({
       name,
       run: (each) => drive(each, parts, way, load),
@@ -62,6 +67,8 @@ interface Load {
   readonly count: number
   readonly perSecond: number | null
   readonly size: number
+  /** What is committed so soon after the start is not counted in the latencies. */
+  readonly warmUpMs: number
 }
 
 let runs = 0
@@ -70,7 +77,7 @@ async function drive(
   lifecycle: Lifecycle,
   parts: Parts,
   way: Way,
-  { count, perSecond, size }: Load,
+  { count, perSecond, size, warmUpMs }: Load,
 ): Promise<Figures> {
   const chain = await startReplayChain(lifecycle)
   const prefix = `E${process.pid}-${++runs}`
@@ -100,7 +107,9 @@ async function drive(
   const heardMs = Date.now() - startedAt
   const committedAtMs = await readCommittedAt(confirmd.db)
   const sorted = [...heardAtMs]
-    .map(([id, heardAt]) => heardAt - (committedAtMs.get(id) ?? Number.NaN))
+    .map(([id, heardAt]) => ({ heardAt, committedAt: committedAtMs.get(id) ?? Number.NaN }))
+    .filter(({ committedAt }) => committedAt >= startedAt + warmUpMs)
+    .map(({ heardAt, committedAt }) => heardAt - committedAt)
     .toSorted((a, b) => a - b)
   return {
     'p50 ms': percentile(sorted, 0.5),

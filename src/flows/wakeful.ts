@@ -54,7 +54,8 @@ export function runWakefully({ job, idleMs, gapMs, onError }: WakefulOptions): W
   return {
     wake: () => {
       woken = true
-      if (!failing) resting.abort()
+      // An abort makes an error with its stack each time, and a busy process wakes hundreds of times in a second.
+      if (!failing && !resting.signal.aborted) resting.abort()
     },
     stop: async () => {
       stopping.abort()

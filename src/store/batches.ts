@@ -28,6 +28,8 @@ export interface Batches {
 
 /** Bounds the locks that one statement holds, and what one that fails has to do again. */
 const MAX_ROWS = 200
+/** Fewer: the first of a block's outcomes are announced while the last are settled. */
+const MAX_SETTLED_ROWS = 100
 /** Two: one is worked on by the database while the next is made ready. */
 const STATEMENTS_AT_ONCE = 2
 /** Business writes wait for the database one after the other, so more of their transactions run side by side. */
@@ -41,13 +43,17 @@ export function createBatches(db: Knex): Batches {
     ...statement,
     run: (items: readonly Registration[]) => recordTogether(db, items),
   })
-  const loadOpen = createBatch({ ...statement, run: (ids: readonly string[]) => loadOpenTogether(db, ids) })
+  const loadOpen = createBatch({
+    ...statement,
+    run: (ids: readonly string[]) => loadOpenTogether(db, ids),
+  })
   const recordWait = createBatch({
     ...statement,
     run: (waits: readonly Wait[]) => recordWaitsTogether(db, waits),
   })
   const settlePlain = createBatch({
     ...statement,
+    maxItems: MAX_SETTLED_ROWS,
     run: (settlements: readonly Settlement[]) => settleTogether(db, settlements),
   })
   const settleWriting = createWritingBatch(db)

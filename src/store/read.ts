@@ -36,31 +36,27 @@ export async function loadOpenTogether(
 ): Promise<PromiseSettledResult<LoadedTransaction | 'settled' | null>[]> {
   return together(ids, async (each) => {
     const distinct = [...new Set(each)]
-    const rows = await prepared<TransactionRow & { now: Date }>(
+    const rows = await prepared<LoadedRow>(
       db,
       'confirmd-load-open-1',
-      `SELECT ${COLUMNS_WITHOUT_RECEIPT}, clock_timestamp() AS now
-         FROM transaction_history AS t WHERE t.id = ANY(:ids) AND t.status IN (${OPEN_STATUS_LIST})`,
+      `SELECT found.id AS found_id, clock_timestamp() AS now, t.*
+         FROM transaction_history AS found
+         LEFT JOIN LATERAL (
+           SELECT ${COLUMNS_WITHOUT_RECEIPT} FROM (SELECT found.*) AS t WHERE t.status IN (${OPEN_STATUS_LIST})
+         ) AS t ON true
+        WHERE found.id = ANY(:ids)`,
       { ids: distinct },
     )
-    const open = new Map(rows.map((row) => [row.id, { transaction: toTransaction(row), now: row.now }]))
-    const settled = await findRows(
-      db,
-      distinct.filter((id) => !open.has(id)),
-    )
-    return each.map((id) => open.get(id) ?? (settled.has(id) ? 'settled' : null))
+    const loaded = new Map(rows.map((row) => [row.found_id, toLoaded(row)]))
+    return each.map((id) => loaded.get(id) ?? null)
   })
 }
 
-async function findRows(db: Knex, ids: readonly string[]): Promise<ReadonlySet<string>> {
-  if (ids.length === 0) return new Set()
-  const rows = await prepared<{ id: string }>(
-    db,
-    'confirmd-find-rows-1',
-    'SELECT id FROM transaction_history WHERE id = ANY(:ids)',
-    { ids: [...ids] },
-  )
-  return new Set(rows.map(({ id }) => id))
+/** Without the columns of `t` if it is settled. */
+type LoadedRow = { readonly found_id: string; readonly now: Date } & (TransactionRow | { readonly id: null })
+
+function toLoaded(row: LoadedRow): LoadedTransaction | 'settled' {
+  return row.id === null ? 'settled' : { transaction: toTransaction(row), now: row.now }
 }
 
 /** Those of the transactions that are not pending any more. */
