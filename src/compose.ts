@@ -1,5 +1,7 @@
 import { openRabbit, type Rabbit } from './broker/rabbit.ts'
+import type { ProcessState } from './domain/process.ts'
 import { createMetrics } from './observe/metrics.ts'
+import { startReporting } from './reporting.ts'
 import type { Role, RunContext } from './runnable.ts'
 import { serve } from './serve.ts'
 import { countUnsent } from './store/counts.ts'
@@ -16,6 +18,8 @@ export interface Running {
 
 const TABLE_QUEUE_POLL_INTERVAL_MS = 200
 const TABLE_QUEUE_LEASE_MS = 10_000
+/** It asks no node. */
+const API_STATE: ProcessState = { nodes: [], leads: false, followedBlock: null }
 
 /** Starts a role. Every resource is registered with the lifecycle at once, so a failed start leaks none. */
 export async function run(role: Role, context: RunContext): Promise<Running> {
@@ -57,8 +61,17 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   })
 
   let stopping = false
-  const url = await serve(role, context, store, queue, metrics, () => stopping)
-  if (role !== 'api') await startWorker(context, store, queue, exchange, metrics)
+  const countUnannounced = async () =>
+    (await countUnsent(db, { hasExchange: exchange !== null })).exchange ?? 0
+  const url = await serve(role, context, {
+    store,
+    queue,
+    metrics,
+    countUnannounced,
+    isStopping: () => stopping,
+  })
+  if (role === 'api') startReporting(role, context, store, async () => API_STATE)
+  else await startWorker(role, context, store, queue, exchange, metrics)
   lifecycle.add('readiness', () => {
     stopping = true
   })

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { CheckQueue } from './domain/check-queue.ts'
 import { isLoopbackHost } from './domain/loopback.ts'
 import { createFeed } from './flows/feed.ts'
+import { createOverview } from './flows/overview.ts'
 import { createSubmit } from './flows/submit.ts'
 import { createWebhooks } from './flows/webhooks.ts'
 import { addAccess } from './http/access.ts'
@@ -10,6 +11,7 @@ import { addBatchRoute } from './http/batch-route.ts'
 import { addEventRoutes } from './http/event-routes.ts'
 import { addOpenApi } from './http/openapi.ts'
 import { addHealthRoutes, addMetricsRoute } from './http/operation-routes.ts'
+import { addOverviewRoutes } from './http/overview-routes.ts'
 import { addShedding } from './http/shedding.ts'
 import { addTransactionRoute } from './http/transaction-route.ts'
 import { addTransactionRoutes } from './http/transaction-routes.ts'
@@ -22,14 +24,20 @@ import { packageVersion } from './version.ts'
 /** Each may hold 4 MiB of registrations. */
 const MAX_BATCHES_IN_FLIGHT = 64
 
+export interface ServedParts {
+  readonly store: Store
+  readonly queue: CheckQueue
+  readonly metrics: Metrics
+  /** Events that the exchange has still to take. */
+  readonly countUnannounced: () => Promise<number>
+  readonly isStopping: () => boolean
+}
+
 /** Starts the HTTP server of a role; returns its URL. */
 export async function serve(
   role: Role,
   { config, log, lifecycle }: RunContext,
-  store: Store,
-  queue: CheckQueue,
-  metrics: Metrics,
-  isStopping: () => boolean,
+  { store, queue, metrics, countUnannounced, isStopping }: ServedParts,
 ): Promise<string> {
   const app = await createApp(log)
   const feed = createFeed({ store, log })
@@ -55,10 +63,19 @@ export async function serve(
     lifecycle.add('publishes under way', drain)
     const transactions = { chain: config.chain, submit, recheck, load: store.load, list: store.list }
     const webhooks = createWebhooks(store, { allowLoopback: !config.production })
+    const overview = createOverview({
+      store,
+      queueDepths: queue.depths,
+      countUnannounced,
+      chain: config.chain,
+      version: packageVersion(),
+      clock: () => new Date(),
+    })
     await guarded.register(async (api) => {
       await addShedding(api, { ...config, onShed: () => metrics.refused('overloaded') })
       addTransactionRoutes(typed(api), transactions)
       addWebhookRoutes(typed(api), webhooks)
+      addOverviewRoutes(typed(api), overview)
     })
     // Who waits holds up nobody: these have a limit of their own.
     await guarded.register(async (api) => {

@@ -6,12 +6,14 @@ import { createConfirm } from './flows/confirm.ts'
 import { createDeliver } from './flows/deliver.ts'
 import { follow } from './flows/follow.ts'
 import { createRelay } from './flows/relay.ts'
+import type { Report } from './flows/report.ts'
 import { sweep } from './flows/sweep.ts'
 import { loadHandlers } from './load-handlers.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { createRedact } from './observe/redact.ts'
 import { repeat } from './repeat.ts'
-import type { RunContext } from './runnable.ts'
+import { startReporting } from './reporting.ts'
+import type { Role, RunContext } from './runnable.ts'
 import { lead } from './store/leadership.ts'
 import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
@@ -23,6 +25,7 @@ const LEAD_AGAIN_MS = 1_000
 
 /** What a worker does: checks, sweeps, follows the blocks, and sends outcomes on. */
 export async function startWorker(
+  role: Role,
   context: RunContext,
   store: Store,
   queue: CheckQueue,
@@ -34,11 +37,15 @@ export async function startWorker(
   const witnesses = Math.min(2, config.rpcUrls?.length ?? 0)
   const chain = await openConfiguredChain(context, metrics, witnesses)
   lifecycle.add('chain', () => chain.close())
+  const following = { leads: false, followedBlock: null as number | null }
+  const report = startReporting(role, context, store, async () => {
+    return { nodes: await chain.readNodeStates(), ...following }
+  })
   const relay = startSending(context, store, exchange, metrics)
   const policy = { ...config, witnesses, replacement: REPLACEMENT_POLICY }
-  const observer = announcing(metrics, relay.wake)
+  const observer = telling(metrics, report, relay.wake)
   const confirm = createConfirm({ store, chain, handlers, policy, observer, log })
-  const dependencies = { store, queue, confirm, policy, observer: metrics, log, clock: () => new Date() }
+  const dependencies = { store, queue, confirm, policy, observer, log, clock: () => new Date() }
   const sweeping = repeat(
     (signal) => sweep(dependencies, signal),
     config.sweepIntervalMs,
@@ -47,9 +54,24 @@ export async function startWorker(
   lifecycle.add('sweep', () => sweeping.stop())
   if (config.followBlocks) {
     const { chain: name, databaseUrl } = config
-    const following = { ...dependencies, chain: name, blocks: chain.blocks }
+    const followed: Metrics['followed'] = (block, matches) => {
+      following.followedBlock = block.number
+      metrics.followed(block, matches)
+    }
+    const followDependencies = {
+      ...dependencies,
+      observer: { ...observer, followed },
+      chain: name,
+      blocks: chain.blocks,
+    }
+    async function followWhileLeading(led: AbortSignal): Promise<void> {
+      following.leads = true
+      await follow(followDependencies, led).finally(() => {
+        following.leads = false
+      })
+    }
     const leading = repeat(
-      (signal) => lead(databaseUrl, `follow ${name}`, (led) => follow(following, led), signal),
+      (signal) => lead(databaseUrl, `follow ${name}`, followWhileLeading, signal),
       LEAD_AGAIN_MS,
       (error) => log.warn({ err: error }, 'no lead to follow the chain; trying again'),
     )
@@ -59,19 +81,29 @@ export async function startWorker(
   lifecycle.add('consumer', () => queue.stopConsuming())
 }
 
-/** Outcomes are sent on by the process that has just committed them. */
-function announcing(metrics: Metrics, wake: () => void): Metrics {
-  const waking =
-    <A extends unknown[]>(count: (...args: A) => void) =>
-    (...args: A) => {
-      count(...args)
-      wake()
-    }
+/** What is committed is counted, and sent on by the process that committed it. */
+function telling(metrics: Metrics, report: Report, wake: () => void): Metrics {
   return {
     ...metrics,
-    settled: waking(metrics.settled),
-    stalled: waking(metrics.stalled),
-    expired: waking(metrics.expired),
+    settled: (transaction) => {
+      metrics.settled(transaction)
+      report.settled(transaction)
+      wake()
+    },
+    stalled: () => {
+      metrics.stalled()
+      report.reached('stalled')
+      wake()
+    },
+    expired: () => {
+      metrics.expired()
+      report.reached('expired')
+      wake()
+    },
+    retried: (reason) => {
+      metrics.retried(reason)
+      report.retried(reason)
+    },
   }
 }
 

@@ -1,11 +1,13 @@
 import type { BlockSource } from '../domain/block.ts'
 import type { Observation, Query } from '../domain/finality.ts'
+import type { NodeState } from '../domain/process.ts'
 import { batchTransport } from './batching-transport.ts'
 import { createBlockSource } from './block-source.ts'
 import { guardTransport, type RpcCall } from './guarded-transport.ts'
 import { listenForHeads } from './head-announcements.ts'
 import { createHeadTracker } from './head-tracker.ts'
 import { createChainNode } from './node.ts'
+import { createNodeStates } from './node-states.ts'
 import { observe } from './observe.ts'
 import { createRpcTransport } from './rpc-transport.ts'
 
@@ -39,6 +41,8 @@ export interface ChainOptions {
 export interface Chain {
   readonly blocks: BlockSource
   observe(query: Query): Promise<Observation>
+  /** Asks each node for its head, in their order of preference. */
+  readNodeStates(): Promise<readonly NodeState[]>
   close(): Promise<void>
 }
 
@@ -72,6 +76,7 @@ export function openChain(options: ChainOptions): Chain {
   return {
     blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks }),
     observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),
+    readNodeStates: createNodeStates({ nodes, heads, redact }),
     close: async () => {
       announcements.close()
       await Promise.all(nodes.map((node) => node.close()))

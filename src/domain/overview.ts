@@ -30,7 +30,7 @@ export const Overview = {
     settledLastMinute: { ...Integer, description: 'confirmed, failed or replaced in the last 60 s' },
     queues: {
       type: 'array',
-      description: 'empty where the table is the queue, or the broker is away',
+      description: 'empty while the broker is away; due and waiting rows where the table is the queue',
       items: {
         type: 'object',
         required: ['name', 'role', 'delayMs', 'messages'],

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 
-export interface TransactionCounts {
+export type TransactionCounts = {
   readonly pending: number
   readonly overdue: number
   readonly stalled: number

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { addActivity, forgetActivity, readActivity } from './activity.ts'
 import { advance, keepLease } from './advance.ts'
 import { createBatches } from './batches.ts'
 import { countOpen } from './counts.ts'
@@ -9,12 +10,14 @@ import { readCursors } from './event-cursors.ts'
 import { readEvents } from './feed.ts'
 import { beginBlocks, findOpen, oldestOpen, readCursor, saveCursor, wakeWatched } from './follow.ts'
 import { leaseOverdue, leaseWatched } from './lease.ts'
+import { forgetProcess, listProcesses, reportProcess } from './processes.ts'
 import { findDecided, list, load } from './read.ts'
 import { reopen } from './recheck.ts'
 import { expire, settleReplaced, stall } from './steps.ts'
 import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
 import { markUnpublished } from './unpublished.ts'
 import { recordHandlerFailure, recordLook } from './wait.ts'
+import { countWebhooks } from './webhook-counts.ts'
 import {
   createWebhook,
   deleteWebhook,
@@ -70,6 +73,13 @@ export function createStore(db: Knex) {
     listDeliveries: bind(listDeliveries),
     replayDelivery: bind(replayDelivery),
     replayRange: bind(replayRange),
+    addActivity: bind(addActivity),
+    readActivity: bind(readActivity),
+    forgetActivity: bind(forgetActivity),
+    reportProcess: bind(reportProcess),
+    forgetProcess: bind(forgetProcess),
+    listProcesses: bind(listProcesses),
+    countWebhooks: bind(countWebhooks),
     ping: bind(pingDatabase),
   }
 }
