@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { connect } from 'amqplib'
+import { aLook } from '../src/dev/sample-look.ts'
 import type { Lifecycle } from '../src/lifecycle.ts'
 import { createBatches } from '../src/store/batches.ts'
 import type { Figures } from './benchmark.ts'
@@ -56,6 +57,7 @@ export async function databaseLimit(lifecycle: Lifecycle, parts: Parts, count: n
       return record({ ...registration, sender: null, nonce: null, correlationId: null })
     }),
   )
+  const look = aLook('confirmed')
   const settling = Date.now()
   await Promise.all(
     recorded.map(({ transaction }) => {
@@ -63,7 +65,7 @@ export async function databaseLimit(lifecycle: Lifecycle, parts: Parts, count: n
       const inclusion = { blockNumber: 1, blockHash: txHash, transactionIndex: 0, gasUsed: '21000' }
       const raw = { transactionHash: txHash, logsBloom: `0x${'0'.repeat(512)}` }
       const receipt = { ...inclusion, txHash, succeeded: true, txError: null, effectiveGasPriceWei: '1', raw }
-      return settle(transaction, { status: 'confirmed', receipt, failure: null }, null)
+      return settle(transaction, { status: 'confirmed', receipt, failure: null, look }, null)
     }),
   )
   const settled = Date.now()

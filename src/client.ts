@@ -13,4 +13,5 @@ export {
 } from './client/client.ts'
 export { verifyWebhook, type WebhookRequest, WebhookVerificationError } from './client/verify-webhook.ts'
 export type { CloudEvent } from './domain/event.ts'
-export type { TransactionView } from './domain/transaction-view.ts'
+export type { Look, LookOutcome, Sighting } from './domain/look.ts'
+export type { TransactionDetail, TransactionView } from './domain/transaction-view.ts'

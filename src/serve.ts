@@ -81,7 +81,7 @@ export async function serve(
     await guarded.register(async (api) => {
       const maxRequestsInFlight = config.maxWaitingRequests
       await addShedding(api, { ...config, maxRequestsInFlight, onShed: () => metrics.refused('overloaded') })
-      addTransactionRoute(typed(api), { load: store.load, feed })
+      addTransactionRoute(typed(api), { load: store.loadWithLooks, feed })
       addEventRoutes(typed(api), { feed, isStopping })
     })
     await guarded.register(async (api) => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
+import { aLook } from '../../src/dev/sample-look.ts'
 import type { Lifecycle } from '../../src/lifecycle.ts'
 import { createStore, type Store } from '../../src/store/store.ts'
 import type { Benchmark, Figures, Variant } from '../benchmark.ts'
@@ -138,6 +139,7 @@ async function measure(db: Knex, store: Store, ours: readonly string[]): Promise
           await store.recordWait(id, {
             ...{ expectedRetryCount, retryCount: expectedRetryCount + 1, consecutiveErrors: 0 },
             ...{ delayMs: 3_600_000, error: null, notes: { seen: null, evidence: null } },
+            look: aLook('waits'),
           })
         }),
       )

@@ -1,5 +1,5 @@
 import type { CloudEvent } from '../domain/event.ts'
-import type { TransactionView } from '../domain/transaction-view.ts'
+import type { TransactionDetail, TransactionView } from '../domain/transaction-view.ts'
 import { type CallOptions, createCalls, type FetchLike } from './call.ts'
 
 /** What is to be watched. */
@@ -54,12 +54,12 @@ export interface ConfirmdClient {
   /** Up to 1,000, each with a result of its own, in their order. */
   trackMany(requests: readonly TrackRequest[], options?: CallOptions): Promise<readonly TrackResult[]>
   /** Null if there is none with this id. */
-  get(id: string, options?: CallOptions): Promise<TransactionView | null>
+  get(id: string, options?: CallOptions): Promise<TransactionDetail | null>
   /**
    * Resolves with the transaction as soon as it is not pending any more: look at its `status`. It may be `stalled`,
    * which is no verdict yet. Rejects with WaitTimeoutError after the time, and with the signal's reason.
    */
-  waitFor(id: string, options?: WaitOptions): Promise<TransactionView>
+  waitFor(id: string, options?: WaitOptions): Promise<TransactionDetail>
   /** Outcomes in order, without end and without gap, until the signal aborts or the loop is left. */
   events(options?: EventOptions): AsyncIterableIterator<TransactionEvent>
 }
@@ -87,7 +87,7 @@ export function createClient(options: ClientOptions): ConfirmdClient {
     for (;;) {
       const leftMs = Math.max(0, deadline - Date.now())
       const waitS = Math.min(LONGEST_WAIT_S, Math.ceil(leftMs / 1_000))
-      const found = await call<TransactionView>('GET', `${pathOf(id)}?wait=${waitS}`, {
+      const found = await call<TransactionDetail>('GET', `${pathOf(id)}?wait=${waitS}`, {
         waitMs: waitS * 1_000,
         signal,
       })

@@ -1,3 +1,4 @@
+import type { WaitReason } from './look.ts'
 import { failureOf, type Receipt } from './receipt.ts'
 import { addLook, isReplaced, type ReplacementLook, type ReplacementPolicy } from './replacement.ts'
 import { type RetryDelaysMs, retryDelayMs } from './schedule.ts'
@@ -57,8 +58,6 @@ export interface FinalityPolicy {
   /** The pace of looks at a stalled transaction. */
   readonly stalledCheckIntervalMs: number
 }
-
-export type WaitReason = 'receipt-absent' | 'not-final' | 'node-unavailable' | 'handler-failed'
 
 /** What a look that gave no verdict leaves in the row. */
 export interface Notes {

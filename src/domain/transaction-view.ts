@@ -1,3 +1,4 @@
+import { type Look, LookView } from './look.ts'
 import { TRANSACTION_STATUSES, type Transaction, type TransactionStatus } from './transaction.ts'
 
 const Timestamp = { type: 'string', format: 'date-time' } as const
@@ -108,5 +109,52 @@ export function viewTransaction(transaction: Transaction): TransactionView {
     lastCheckedAt: transaction.lastCheckedAt?.toISOString() ?? null,
     nextCheckAt: transaction.nextCheckAt?.toISOString() ?? null,
     settledAt: transaction.settledAt?.toISOString() ?? null,
+  }
+}
+
+/** One transaction with all that is known of it: what it was registered with, and what was seen and when. */
+export const TransactionDetail = {
+  ...TransactionView,
+  required: [
+    ...TransactionView.required,
+    ...(['from', 'nonce', 'correlationId', 'handlerAttempts', 'parkedAt', 'stalledAt', 'looks'] as const),
+  ],
+  properties: {
+    ...TransactionView.properties,
+    from: { ...NullableString, description: 'the sender, as registered or as the chain showed it' },
+    nonce: { type: ['integer', 'null'] },
+    correlationId: NullableString,
+    handlerAttempts: { type: 'integer', description: 'business writes that threw' },
+    parkedAt: { ...NullableTimestamp, description: 'set while the business write has failed too often' },
+    stalledAt: NullableTimestamp,
+    looks: { type: 'array', description: 'the last looks at the chain, the oldest first', items: LookView },
+  },
+} as const
+
+export type TransactionDetail = TransactionView & {
+  /** The sender, as registered or as the chain showed it. */
+  readonly from: string | null
+  readonly nonce: number | null
+  readonly correlationId: string | null
+  /** Business writes that threw. */
+  readonly handlerAttempts: number
+  /** Set while the business write has failed too often. */
+  readonly parkedAt: string | null
+  readonly stalledAt: string | null
+  /** The last looks at the chain, the oldest first. */
+  readonly looks: Look[]
+}
+
+export function viewDetail(transaction: Transaction, looks: readonly Look[]): TransactionDetail {
+  const { seen, sender, nonce, correlationId, handlerAttempts, parkedAt, stalledAt } = transaction
+  return {
+    ...viewTransaction(transaction),
+    from: seen?.sender ?? sender,
+    nonce: seen?.nonce ?? nonce,
+    correlationId,
+    handlerAttempts,
+    parkedAt: parkedAt?.toISOString() ?? null,
+    stalledAt: stalledAt?.toISOString() ?? null,
+    looks: [...looks],
   }
 }

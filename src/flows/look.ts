@@ -1,6 +1,7 @@
 import type { Disposition } from '../domain/check-queue.ts'
 import { type Decision, decide, type FinalityPolicy, type Observation, queryFor } from '../domain/finality.ts'
 import { BusinessWriteError, type Handler } from '../domain/handler.ts'
+import { failedWrite, type Look, lookOf } from '../domain/look.ts'
 import { checkOf } from '../domain/message.ts'
 import { retryDelayMs } from '../domain/schedule.ts'
 import type { Transaction } from '../domain/transaction.ts'
@@ -58,13 +59,14 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     const observation = await chain.observe(queryFor(transaction))
     const decision = decide(observation, policy, transaction, now)
     observer.checked(decision.kind)
+    const kept = lookOf(observation, decision, now)
     switch (decision.kind) {
       case 'settle':
-        return isSuspect ? settleSuspect(transaction, decision) : settle(transaction, decision)
+        return isSuspect ? settleSuspect(transaction, decision, kept) : settle(transaction, decision, kept)
       case 'replace': {
         const { evidence } = decision
         const expectedLooks = transaction.evidence.length
-        const replaced = await store.settleReplaced(transaction.id, { evidence, expectedLooks })
+        const replaced = await store.settleReplaced(transaction.id, { evidence, expectedLooks, look: kept })
         if (!replaced) return ACK
         observer.settled(replaced)
         const fields = { ...traceFields(replaced), evidence }
@@ -72,11 +74,11 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
         return ACK
       }
       case 'wait':
-        return wait(transaction, decision)
+        return wait(transaction, decision, kept)
       case 'stall': {
         const { retryCount } = transaction
         const { nextCheckInMs, notes } = decision
-        const stalled = await store.stall(transaction.id, { retryCount, nextCheckInMs, notes })
+        const stalled = await store.stall(transaction.id, { retryCount, nextCheckInMs, notes, look: kept })
         if (!stalled) return ACK
         observer.stalled()
         const fields = { ...traceFields(stalled), retryCount, reason: decision.reason }
@@ -84,7 +86,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
         return ACK
       }
       case 'expire': {
-        const expired = await store.expire(transaction.id)
+        const expired = await store.expire(transaction.id, kept)
         if (!expired) return ACK
         observer.expired()
         log.warn(
@@ -97,6 +99,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
         await store.recordLook(transaction.id, {
           ...decision,
           expectedNextCheckAt: transaction.nextCheckAt,
+          look: kept,
         })
         return ACK
     }
@@ -110,6 +113,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
   async function settleSuspect(
     transaction: Transaction,
     decision: Extract<Decision, { kind: 'settle' }>,
+    kept: Look,
   ): Promise<Disposition> {
     const { id } = transaction
     if ((await store.noteSuspicion(id)) > DEATHS_TO_PARK) {
@@ -118,7 +122,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
       return parkMessage(dependencies, 'poison', reason)
     }
     try {
-      return await settle(transaction, decision)
+      return await settle(transaction, decision, kept)
     } finally {
       await store.clearSuspicion(id)
     }
@@ -127,11 +131,12 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
   async function settle(
     transaction: Transaction,
     decision: Extract<Decision, { kind: 'settle' }>,
+    kept: Look,
   ): Promise<Disposition> {
     try {
-      await commit(transaction, decision)
+      await commit(transaction, decision, kept)
     } catch (error) {
-      if (error instanceof BusinessWriteError) return handlerFailed(transaction, error)
+      if (error instanceof BusinessWriteError) return handlerFailed(transaction, error, kept)
       throw error
     }
     return ACK
@@ -144,13 +149,14 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
   ): Promise<void> {
     const decision = decide(observation, policy, transaction, now)
     if (decision.kind !== 'settle') return
+    const kept = lookOf(observation, decision, now)
     try {
-      await gate.shared(() => commit(transaction, decision))
+      await gate.shared(() => commit(transaction, decision, kept))
     } catch (error) {
       if (!(error instanceof BusinessWriteError)) throw error
       if (transaction.status === 'pending') {
         log.warn({ ...traceFields(transaction), err: error }, 'business write failed; left to the next check')
-      } else await handlerFailed(transaction, error)
+      } else await handlerFailed(transaction, error, kept)
     }
   }
 
@@ -158,10 +164,11 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
   async function commit(
     transaction: Transaction,
     decision: Extract<Decision, { kind: 'settle' }>,
+    kept: Look,
   ): Promise<void> {
     const businessWrite = businessWriteOf(transaction.kind, decision)
     const failedBefore = transaction.handlerAttempts > 0
-    const settled = await store.settle(transaction, decision, businessWrite, failedBefore)
+    const settled = await store.settle(transaction, { ...decision, look: kept }, businessWrite, failedBefore)
     if (!settled) return
     observer.settled(settled)
     const fields = {
@@ -177,7 +184,11 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     }
   }
 
-  async function handlerFailed(transaction: Transaction, error: BusinessWriteError): Promise<Disposition> {
+  async function handlerFailed(
+    transaction: Transaction,
+    error: BusinessWriteError,
+    kept: Look,
+  ): Promise<Disposition> {
     observer.handlerFailed(error.kind)
     const attempts = transaction.handlerAttempts + 1
     const fields = { ...traceFields(transaction), err: error, handlerAttempts: attempts }
@@ -189,6 +200,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
         error: error.message,
         // A receipt was there: whatever spoke for a replacement was wrong.
         notes: { seen: null, evidence: [] },
+        look: { ...failedWrite(kept, error.message, nextCheckInMs), outcome: 'stays' },
       })
       log.error({ ...fields, delayMs: nextCheckInMs }, 'business write failed; verdict and write rolled back')
       return ACK
@@ -200,6 +212,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
       error: error.message,
       delayMs,
       park,
+      look: failedWrite(kept, error.message, park ? null : delayMs),
     })
     if (!counted) return ACK
     if (park) {
@@ -215,10 +228,12 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
   async function wait(
     transaction: Transaction,
     decision: Extract<Decision, { kind: 'wait' }>,
+    kept: Look,
   ): Promise<Disposition> {
     const scheduled = await store.recordWait(transaction.id, {
       ...decision,
       expectedRetryCount: transaction.retryCount,
+      look: kept,
     })
     if (!scheduled) return ACK
     const { reason, delayMs, retryCount, error } = decision

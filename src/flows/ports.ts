@@ -1,4 +1,5 @@
 import type { Decision, Notes, Observation, Query } from '../domain/finality.ts'
+import type { Look } from '../domain/look.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { ReplacementLook } from '../domain/replacement.ts'
@@ -12,19 +13,19 @@ export interface Recorder {
 export interface Settler<Trx> {
   settle(
     transaction: Transaction,
-    verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null },
+    verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null; look: Look },
     businessWrite: ((trx: Trx, settled: Transaction) => Promise<void>) | null,
     alone: boolean,
   ): Promise<Transaction | null>
   settleReplaced(
     id: string,
-    settled: { evidence: readonly ReplacementLook[]; expectedLooks: number },
+    settled: { evidence: readonly ReplacementLook[]; expectedLooks: number; look: Look },
   ): Promise<Transaction | null>
   stall(
     id: string,
-    step: { retryCount: number; nextCheckInMs: number; notes: Notes },
+    step: { retryCount: number; nextCheckInMs: number; notes: Notes; look: Look },
   ): Promise<Transaction | null>
-  expire(id: string): Promise<Transaction | null>
+  expire(id: string, look: Look): Promise<Transaction | null>
   recordWait(
     id: string,
     wait: {
@@ -34,11 +35,12 @@ export interface Settler<Trx> {
       delayMs: number
       error: string | null
       notes: Notes
+      look: Look
     },
   ): Promise<boolean>
   recordHandlerFailure(
     id: string,
-    failure: { expectedAttempts: number; error: string; delayMs: number; park: boolean },
+    failure: { expectedAttempts: number; error: string; delayMs: number; park: boolean; look: Look },
   ): Promise<boolean>
   recordLook(
     id: string,
@@ -47,6 +49,7 @@ export interface Settler<Trx> {
       nextCheckInMs: number | null
       error: string | null
       notes: Notes
+      look: Look
     },
   ): Promise<void>
 }

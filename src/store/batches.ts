@@ -61,8 +61,8 @@ export function createBatches(db: Knex): Batches {
     record,
     loadOpen,
     recordWait: (id, wait) => recordWait({ id, ...wait }),
-    settle: async (transaction, { status, receipt, failure }, businessWrite, alone = false) => {
-      const settlement = { transaction, status, receipt, failure, businessWrite }
+    settle: async (transaction, { status, receipt, failure, look }, businessWrite, alone = false) => {
+      const settlement = { transaction, status, receipt, failure, look, businessWrite }
       if (!businessWrite) return settlePlain(settlement)
       if (!alone) return settleWriting(settlement)
       const [outcome] = await settleTogether(db, [settlement])

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex'
+import type { Look } from '../domain/look.ts'
 import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
+import { type StoredLook, toLook } from './looks.ts'
 import { prepared } from './statement.ts'
 import { together } from './together.ts'
 import {
@@ -26,6 +28,20 @@ export async function load(db: Knex, id: string): Promise<Transaction | null> {
   return rows[0] ? toTransaction(rows[0]) : null
 }
 
+/** With its looks, the oldest first. */
+export async function loadWithLooks(
+  db: Knex,
+  id: string,
+): Promise<{ transaction: Transaction; looks: readonly Look[] } | null> {
+  const [row] = await prepared<TransactionRow & { looks: StoredLook[] | null }>(
+    db,
+    'confirmd-load-looks-1',
+    `SELECT ${COLUMNS_OF_T}, t.looks FROM transaction_history AS t WHERE t.id = :id`,
+    { id },
+  )
+  return row ? { transaction: toTransaction(row), looks: (row.looks ?? []).map(toLook) } : null
+}
+
 /**
  * For checks, most of which find their row settled: then only that is said, and the row is not read. Null for an
  * id that has no row.
@@ -39,12 +55,12 @@ export async function loadOpenTogether(
     const rows = await prepared<LoadedRow>(
       db,
       'confirmd-load-open-1',
-      `SELECT found.id AS found_id, clock_timestamp() AS now, t.*
-         FROM transaction_history AS found
+      `SELECT t.id AS found_id, clock_timestamp() AS now, open.*
+         FROM transaction_history AS t
          LEFT JOIN LATERAL (
-           SELECT ${COLUMNS_WITHOUT_RECEIPT} FROM (SELECT found.*) AS t WHERE t.status IN (${OPEN_STATUS_LIST})
-         ) AS t ON true
-        WHERE found.id = ANY(:ids)`,
+           SELECT ${COLUMNS_WITHOUT_RECEIPT} WHERE t.status IN (${OPEN_STATUS_LIST})
+         ) AS open ON true
+        WHERE t.id = ANY(:ids)`,
       { ids: distinct },
     )
     const loaded = new Map(rows.map((row) => [row.found_id, toLoaded(row)]))
@@ -52,7 +68,7 @@ export async function loadOpenTogether(
   })
 }
 
-/** Without the columns of `t` if it is settled. */
+/** Without the columns of the transaction if it is settled. */
 type LoadedRow = { readonly found_id: string; readonly now: Date } & (TransactionRow | { readonly id: null })
 
 function toLoaded(row: LoadedRow): LoadedTransaction | 'settled' {

@@ -1,8 +1,10 @@
 import type { Knex } from 'knex'
+import type { Look } from '../domain/look.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Failure, Transaction } from '../domain/transaction.ts'
 import { viewTransaction } from '../domain/transaction-view.ts'
 import { runBusinessWrites } from './business-writes.ts'
+import { toStoredLook, withLook } from './looks.ts'
 import { prepared } from './statement.ts'
 import { isoTime } from './time.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
@@ -17,6 +19,7 @@ export interface Settlement {
   readonly status: 'confirmed' | 'failed'
   readonly receipt: Receipt
   readonly failure: Failure | null
+  readonly look: Look
   /** Null if there is nothing to write. */
   readonly businessWrite: BusinessWrite | null
 }
@@ -103,7 +106,7 @@ const SETTLE = `
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
       id uuid, status text, failure_code text, failure_name text, block_number bigint, block_hash text,
       transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb,
-      kind text, view jsonb)
+      kind text, view jsonb, look jsonb)
   ), locked AS (
     SELECT id FROM transaction_history
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})
@@ -118,7 +121,8 @@ const SETTLE = `
          failure_code = given.failure_code, failure_name = given.failure_name,
          block_number = given.block_number, block_hash = given.block_hash,
          transaction_index = given.transaction_index, gas_used = given.gas_used,
-         effective_gas_price = given.effective_gas_price, receipt = given.receipt
+         effective_gas_price = given.effective_gas_price, receipt = given.receipt,
+         looks = ${withLook('t', 'given.look')}
     FROM given JOIN locked USING (id)
    WHERE t.id = given.id AND t.status IN (${OPEN_STATUS_LIST})
   RETURNING ${CHANGEABLE.map((column) => `t.${column}`).join(', ')}
@@ -135,7 +139,7 @@ const SETTLE = `
 
 async function settle(db: Knex, settlements: readonly Settlement[]): Promise<(Transaction | null)[]> {
   const rows = settlements.map((settlement) => {
-    const { transaction, status, receipt, failure } = settlement
+    const { transaction, status, receipt, failure, look } = settlement
     return {
       id: transaction.id,
       status,
@@ -148,6 +152,7 @@ async function settle(db: Knex, settlements: readonly Settlement[]): Promise<(Tr
       effective_gas_price: receipt.effectiveGasPriceWei,
       receipt: receipt.raw,
       kind: transaction.kind,
+      look: toStoredLook(look),
       // But for what only the row knows: the statement fills that in.
       view: viewTransaction(toSettled(settlement, asRead(transaction))),
     }

@@ -1,8 +1,10 @@
 import type { Knex } from 'knex'
 import { type AnnouncedStatus, outcomeEvent } from '../domain/event.ts'
 import type { Notes } from '../domain/finality.ts'
+import type { Look } from '../domain/look.ts'
 import type { ReplacementLook } from '../domain/replacement.ts'
 import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
+import { addedLook } from './looks.ts'
 import { noteColumns } from './notes.ts'
 import { insertEvents } from './outbox.ts'
 import { inMs } from './time.ts'
@@ -15,10 +17,15 @@ import { type TransactionRow, toTransaction } from './transaction-row.ts'
 export async function settleReplaced(
   db: Knex,
   id: string,
-  { evidence, expectedLooks }: { evidence: readonly ReplacementLook[]; expectedLooks: number },
+  {
+    evidence,
+    expectedLooks,
+    look,
+  }: { evidence: readonly ReplacementLook[]; expectedLooks: number; look: Look },
 ): Promise<Transaction | null> {
   return announceStep(db, id, ['pending', 'stalled'], 'replaced', {
     fence: (row) => void row.whereRaw('coalesce(jsonb_array_length(evidence), 0) = ?', [expectedLooks]),
+    look,
     evidence: JSON.stringify(evidence),
     next_check_at: null,
     parked_at: null,
@@ -30,10 +37,16 @@ export async function settleReplaced(
 export async function stall(
   db: Knex,
   id: string,
-  { retryCount, nextCheckInMs, notes }: { retryCount: number; nextCheckInMs: number; notes: Notes },
+  {
+    retryCount,
+    nextCheckInMs,
+    notes,
+    look,
+  }: { retryCount: number; nextCheckInMs: number; notes: Notes; look: Look },
 ): Promise<Transaction | null> {
   return announceStep(db, id, ['pending'], 'stalled', {
     fence: (row) => void row.where({ retry_count: retryCount }),
+    look,
     ...noteColumns(notes),
     stalled_at: db.raw('clock_timestamp()'),
     next_check_at: inMs(db, nextCheckInMs),
@@ -41,8 +54,8 @@ export async function stall(
 }
 
 /** stalled → expired, with its event. Null if the row has moved on. */
-export async function expire(db: Knex, id: string): Promise<Transaction | null> {
-  return announceStep(db, id, ['stalled'], 'expired', { fence: () => undefined, next_check_at: null })
+export async function expire(db: Knex, id: string, look: Look): Promise<Transaction | null> {
+  return announceStep(db, id, ['stalled'], 'expired', { fence: () => undefined, look, next_check_at: null })
 }
 
 /** What a row must have besides its status. */
@@ -53,7 +66,7 @@ async function announceStep(
   id: string,
   from: readonly TransactionStatus[],
   status: AnnouncedStatus,
-  { fence, ...changes }: { fence: Fence } & Record<string, unknown>,
+  { fence, look, ...changes }: { fence: Fence; look: Look } & Record<string, unknown>,
 ): Promise<Transaction | null> {
   return db.transaction(async (trx) => {
     const rows: TransactionRow[] = await trx('transaction_history')
@@ -63,6 +76,7 @@ async function announceStep(
       .update({
         ...changes,
         status,
+        looks: addedLook(db, look),
         consecutive_errors: 0,
         last_error: null,
         last_checked_at: trx.fn.now(),

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex'
 import type { Notes } from '../domain/finality.ts'
+import type { Look } from '../domain/look.ts'
+import { addedLook, toStoredLook, withLook } from './looks.ts'
 import { noteColumns } from './notes.ts'
 import { prepared } from './statement.ts'
 import { inMs } from './time.ts'
@@ -14,6 +16,7 @@ export interface Wait {
   readonly delayMs: number
   readonly error: string | null
   readonly notes: Notes
+  readonly look: Look
 }
 
 /** Each false if the row has moved on, or another copy in this batch schedules the look. */
@@ -34,7 +37,8 @@ const UPDATE = `
   WITH given AS (
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
       id uuid, expected integer, retry_count integer, consecutive_errors integer, delay_ms double precision,
-      error text, seen_sender text, seen_nonce bigint, evidence jsonb)
+      error text, seen_sender text, seen_nonce bigint, evidence jsonb,
+      look jsonb)
   ), locked AS (
     SELECT id FROM transaction_history
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'pending'
@@ -50,14 +54,15 @@ const UPDATE = `
          last_error = given.error,
          seen_sender = coalesce(given.seen_sender, t.seen_sender),
          seen_nonce = coalesce(given.seen_nonce, t.seen_nonce),
-         evidence = coalesce(given.evidence, t.evidence)
+         evidence = coalesce(given.evidence, t.evidence),
+         looks = ${withLook('t', 'given.look')}
     FROM given JOIN locked USING (id)
    WHERE t.id = given.id AND t.status = 'pending' AND t.retry_count = given.expected
   RETURNING t.id, given.expected`
 
 async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<boolean[]> {
   const rows = waits.map(
-    ({ id, expectedRetryCount, retryCount, consecutiveErrors, delayMs, error, notes }) => ({
+    ({ id, expectedRetryCount, retryCount, consecutiveErrors, delayMs, error, notes, look }) => ({
       id,
       expected: expectedRetryCount,
       retry_count: retryCount,
@@ -67,6 +72,7 @@ async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<boolean[]>
       seen_sender: notes.seen?.sender,
       seen_nonce: notes.seen?.nonce,
       evidence: notes.evidence ?? undefined,
+      look: toStoredLook(look),
     }),
   )
   const recorded = await prepared<{ id: string; expected: number }>(db, 'confirmd-wait-1', UPDATE, {
@@ -83,6 +89,7 @@ export interface HandlerFailure {
   readonly error: string
   readonly delayMs: number
   readonly park: boolean
+  readonly look: Look
 }
 
 /**
@@ -92,7 +99,7 @@ export interface HandlerFailure {
 export async function recordHandlerFailure(
   db: Knex,
   id: string,
-  { expectedAttempts, error, delayMs, park }: HandlerFailure,
+  { expectedAttempts, error, delayMs, park, look }: HandlerFailure,
 ): Promise<boolean> {
   const touched = await db('transaction_history')
     .where({ id, status: 'pending', handler_attempts: expectedAttempts, parked_at: null })
@@ -105,17 +112,19 @@ export async function recordHandlerFailure(
       last_checked_at: db.fn.now(),
       last_error: error,
       evidence: null,
+      looks: addedLook(db, look),
       updated_at: db.fn.now(),
     })
   return touched > 0
 }
 
-export interface Look {
+export interface OpenLook {
   /** The time of the next look that the row must still have. */
   readonly expectedNextCheckAt: Date | null
   readonly nextCheckInMs: number | null
   readonly error: string | null
   readonly notes: Notes
+  readonly look: Look
 }
 
 /**
@@ -125,7 +134,7 @@ export interface Look {
 export async function recordLook(
   db: Knex,
   id: string,
-  { expectedNextCheckAt, nextCheckInMs, error, notes }: Look,
+  { expectedNextCheckAt, nextCheckInMs, error, notes, look }: OpenLook,
 ): Promise<void> {
   await db('transaction_history')
     .where({ id })
@@ -140,6 +149,7 @@ export async function recordLook(
       last_checked_at: db.fn.now(),
       last_error: error,
       ...noteColumns(notes),
+      looks: addedLook(db, look),
       updated_at: db.fn.now(),
     })
 }

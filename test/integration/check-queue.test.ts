@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openRabbit } from '../../src/broker/rabbit.ts'
+import { aLook } from '../../src/dev/sample-look.ts'
 import type { CheckQueue, Delivery, Disposition } from '../../src/domain/check-queue.ts'
 import type { Check } from '../../src/domain/message.ts'
 import { createStore } from '../../src/store/store.ts'
@@ -125,6 +126,7 @@ describeOnEachQueue('any check queue', (kind) => {
         delayMs: 300,
         error: null,
         notes: { seen: null, evidence: null },
+        look: aLook('waits'),
       })
       return { kind: 'wait', delayMs: 300, check: { ...check, retryCount: times.length } }
     })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { brokerNames } from '../../src/broker/topology.ts'
+import { aLook } from '../../src/dev/sample-look.ts'
 import { ANNOUNCED_STATUSES } from '../../src/domain/event.ts'
 import { toRegistration } from '../../src/domain/registration.ts'
 import { createStore } from '../../src/store/store.ts'
@@ -48,7 +49,7 @@ describeWithBroker('what docs/messages.md says of messages', () => {
     const store = createStore(world.db)
     const replaced = randomHash()
     const { transaction } = await store.record(toRegistration({ txHash: replaced }, 'kaia', null))
-    await store.settleReplaced(transaction.id, { evidence: [], expectedLooks: 0 })
+    await store.settleReplaced(transaction.id, { evidence: [], expectedLooks: 0, look: aLook('replaced') })
     const hook = { id: randomUUID(), url: 'https://shop.example/hook', description: '', secret: 'whsec_MA==' }
     await store.createWebhook({ ...hook, kinds: null, statuses: null }, 1)
     await world.db.transaction((trx) => disableWebhook(trx, hook.id, 'its requests failed for 5 days'))

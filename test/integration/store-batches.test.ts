@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { aLook } from '../../src/dev/sample-look.ts'
 import { BusinessWriteError } from '../../src/domain/handler.ts'
 import type { Receipt } from '../../src/domain/receipt.ts'
 import type { Registration } from '../../src/domain/registration.ts'
@@ -43,7 +44,7 @@ function verdictOf({ txHash }: Transaction) {
     effectiveGasPriceWei: '1',
     raw: { transactionHash: txHash },
   }
-  return { status: 'confirmed' as const, receipt, failure: null }
+  return { status: 'confirmed' as const, receipt, failure: null, look: aLook('confirmed') }
 }
 
 const writeOrder: BusinessWrite = async (trx, { id, txHash, status }) => {
@@ -261,6 +262,7 @@ describe('waits that share a statement', () => {
     delayMs: 1_000,
     error: null,
     notes: { seen: null, evidence: null },
+    look: aLook('waits'),
   })
 
   it('are each carried out if the row is still where they saw it', async () => {
