@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
+import type { Chain } from './chain/chain.ts'
 import type { CheckQueue } from './domain/check-queue.ts'
 import { isLoopbackHost } from './domain/loopback.ts'
+import { createDiagnosis } from './flows/diagnosis.ts'
 import { createFeed } from './flows/feed.ts'
 import { createOverview } from './flows/overview.ts'
 import { createSubmit } from './flows/submit.ts'
@@ -9,6 +11,7 @@ import { addAccess } from './http/access.ts'
 import { closeApp, createApp, typed } from './http/app.ts'
 import { addBatchRoute } from './http/batch-route.ts'
 import { addEventRoutes } from './http/event-routes.ts'
+import { addInspectionRoutes } from './http/inspection-routes.ts'
 import { addOpenApi } from './http/openapi.ts'
 import { addHealthRoutes, addMetricsRoute } from './http/operation-routes.ts'
 import { addOverviewRoutes } from './http/overview-routes.ts'
@@ -17,6 +20,7 @@ import { addTransactionRoute } from './http/transaction-route.ts'
 import { addTransactionRoutes } from './http/transaction-routes.ts'
 import { addWebhookRoutes } from './http/webhook-routes.ts'
 import type { Metrics } from './observe/metrics.ts'
+import { openConfiguredChain } from './open-configured-chain.ts'
 import type { Role, RunContext, RunnableConfig } from './runnable.ts'
 import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
@@ -36,7 +40,7 @@ export interface ServedParts {
 /** Starts the HTTP server of a role; returns its URL. */
 export async function serve(
   role: Role,
-  { config, log, lifecycle }: RunContext,
+  { config, log, lifecycle, onFatal }: RunContext,
   { store, queue, metrics, countUnannounced, isStopping }: ServedParts,
 ): Promise<string> {
   const app = await createApp(log)
@@ -76,6 +80,16 @@ export async function serve(
       addTransactionRoutes(typed(api), transactions)
       addWebhookRoutes(typed(api), webhooks)
       addOverviewRoutes(typed(api), overview)
+      addInspectionRoutes(typed(api), {
+        load: store.load,
+        listEvents: (id) => store.listTransactionEvents(id, { hasExchange: config.amqpUrl !== null }),
+        diagnose: createDiagnosis({
+          store,
+          examine: config.rpcUrls && examiner({ config, log, lifecycle, onFatal }, metrics),
+          policy: config,
+          clock: () => new Date(),
+        }),
+      })
     })
     // Who waits holds up nobody: these have a limit of their own.
     await guarded.register(async (api) => {
@@ -96,6 +110,21 @@ export async function serve(
   // Before it: who waits is answered, and the server can end.
   lifecycle.add('readers of the feed', feed.stop)
   return app.listen({ host: config.host, port: config.port ?? (role === 'worker' ? 0 : 8080) })
+}
+
+/** An API asks the chain only when a person wants to know something: the connection is opened then. */
+function examiner(context: RunContext, metrics: Metrics): Chain['examine'] {
+  let opening: Promise<Chain> | null = null
+  async function open(): Promise<Chain> {
+    const config = { ...context.config, rpcWebSocketUrls: [] }
+    const chain = await openConfiguredChain({ ...context, config }, metrics)
+    context.lifecycle.add('chain for diagnoses', () => chain.close())
+    return chain
+  }
+  return async (asked) => {
+    opening ??= open()
+    return (await opening).examine(asked)
+  }
 }
 
 function sayWhoIsServed({ apiKeys, host }: RunnableConfig, log: Logger): void {

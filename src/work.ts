@@ -1,4 +1,3 @@
-import type { Chain } from './chain/chain.ts'
 import type { CheckQueue } from './domain/check-queue.ts'
 import { REPLACEMENT_POLICY } from './domain/replacement.ts'
 import type { EventExchange } from './flows/announcement.ts'
@@ -10,7 +9,7 @@ import type { Report } from './flows/report.ts'
 import { sweep } from './flows/sweep.ts'
 import { loadHandlers } from './load-handlers.ts'
 import type { Metrics } from './observe/metrics.ts'
-import { createRedact } from './observe/redact.ts'
+import { openConfiguredChain, witnessesOf } from './open-configured-chain.ts'
 import { repeat } from './repeat.ts'
 import { startReporting } from './reporting.ts'
 import type { Role, RunContext } from './runnable.ts'
@@ -19,8 +18,6 @@ import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
 import { createWebhookSender } from './webhooks/sender.ts'
 
-/** A block's time: what is older errs towards waiting, and is read afresh before anything is called absent for good. */
-const RECENT_HEAD_MS = 1_000
 const LEAD_AGAIN_MS = 1_000
 
 /** What a worker does: checks, sweeps, follows the blocks, and sends outcomes on. */
@@ -34,8 +31,8 @@ export async function startWorker(
 ): Promise<void> {
   const { config, log, lifecycle } = context
   const handlers = await loadHandlers(config.handlers)
-  const witnesses = Math.min(2, config.rpcUrls?.length ?? 0)
-  const chain = await openConfiguredChain(context, metrics, witnesses)
+  const witnesses = witnessesOf(config)
+  const chain = await openConfiguredChain(context, metrics)
   lifecycle.add('chain', () => chain.close())
   const following = { leads: false, followedBlock: null as number | null }
   const report = startReporting(role, context, store, async () => {
@@ -138,36 +135,4 @@ function startSending(
   lifecycle.add('webhooks', () => deliver.stop())
   lifecycle.add('relay', () => relay.stop())
   return relay
-}
-
-/** caver-js is heavy: only a process that asks the chain loads it. */
-async function openConfiguredChain(
-  { config, log }: RunContext,
-  metrics: Metrics,
-  witnesses: number,
-): Promise<Chain> {
-  const { openChain } = await import('./chain/chain.ts')
-  return openChain({
-    urls: config.rpcUrls ?? [],
-    webSocketUrls: config.rpcWebSocketUrls,
-    chainId: config.chainId,
-    timeoutMs: config.rpcTimeoutMs,
-    maxInFlight: config.rpcMaxInFlight,
-    maxBatchCalls: config.rpcMaxBatchCalls,
-    recentHeadMs: RECENT_HEAD_MS,
-    maxLagBlocks: config.rpcMaxLagBlocks,
-    maxHeadAgeMs: config.rpcMaxHeadAgeMs,
-    finalityDepthBlocks: config.finalityDepthBlocks,
-    witnesses,
-    redact: createRedact(config.rpcUrls ?? []),
-    onCall: metrics.rpcCalled,
-    onChainChecked: (node, problem) => {
-      if (problem) log.error({ node, problem }, 'node not used')
-      else log.info({ node }, 'node is on the right chain again')
-    },
-    onAnnouncing: (node, problem) => {
-      if (problem) log.warn({ node, problem }, 'no new blocks announced; they are asked for anyway')
-      else log.info({ node }, 'new blocks are announced')
-    },
-  })
 }

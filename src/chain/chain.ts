@@ -1,8 +1,10 @@
 import type { BlockSource } from '../domain/block.ts'
+import type { NodeExamination } from '../domain/diagnosis.ts'
 import type { Observation, Query } from '../domain/finality.ts'
 import type { NodeState } from '../domain/process.ts'
 import { batchTransport } from './batching-transport.ts'
 import { createBlockSource } from './block-source.ts'
+import { examine } from './examine.ts'
 import { guardTransport, type RpcCall } from './guarded-transport.ts'
 import { listenForHeads } from './head-announcements.ts'
 import { createHeadTracker } from './head-tracker.ts'
@@ -41,6 +43,8 @@ export interface ChainOptions {
 export interface Chain {
   readonly blocks: BlockSource
   observe(query: Query): Promise<Observation>
+  /** Asks every node what it knows of a transaction, for a person's eyes. */
+  examine(asked: { txHash: string; sender: string | null }): Promise<NodeExamination[]>
   /** Asks each node for its head, in their order of preference. */
   readNodeStates(): Promise<readonly NodeState[]>
   close(): Promise<void>
@@ -76,6 +80,7 @@ export function openChain(options: ChainOptions): Chain {
   return {
     blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks }),
     observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),
+    examine: (asked) => examine(asked, { nodes, heads, redact }),
     readNodeStates: createNodeStates({ nodes, heads, redact }),
     close: async () => {
       announcements.close()

@@ -15,6 +15,7 @@ import { findDecided, list, load, loadWithLooks } from './read.ts'
 import { reopen } from './recheck.ts'
 import { expire, settleReplaced, stall } from './steps.ts'
 import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
+import { listTransactionEvents } from './transaction-events.ts'
 import { markUnpublished } from './unpublished.ts'
 import { recordHandlerFailure, recordLook } from './wait.ts'
 import { countWebhooks } from './webhook-counts.ts'
@@ -74,6 +75,7 @@ export function createStore(db: Knex) {
     listDeliveries: bind(listDeliveries),
     replayDelivery: bind(replayDelivery),
     replayRange: bind(replayRange),
+    listTransactionEvents: bind(listTransactionEvents),
     addActivity: bind(addActivity),
     readActivity: bind(readActivity),
     forgetActivity: bind(forgetActivity),

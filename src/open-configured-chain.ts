@@ -1,0 +1,40 @@
+import type { Chain } from './chain/chain.ts'
+import type { Metrics } from './observe/metrics.ts'
+import { createRedact } from './observe/redact.ts'
+import type { RunContext, RunnableConfig } from './runnable.ts'
+
+/** A block's time: what is older errs towards waiting, and is read afresh before anything is called absent for good. */
+const RECENT_HEAD_MS = 1_000
+
+/** Nodes that must agree on a verdict without a receipt: two, where two are configured. */
+export function witnessesOf({ rpcUrls }: Pick<RunnableConfig, 'rpcUrls'>): number {
+  return Math.min(2, rpcUrls?.length ?? 0)
+}
+
+/** caver-js is heavy: only a process that asks the chain loads it. */
+export async function openConfiguredChain({ config, log }: RunContext, metrics: Metrics): Promise<Chain> {
+  const { openChain } = await import('./chain/chain.ts')
+  return openChain({
+    urls: config.rpcUrls ?? [],
+    webSocketUrls: config.rpcWebSocketUrls,
+    chainId: config.chainId,
+    timeoutMs: config.rpcTimeoutMs,
+    maxInFlight: config.rpcMaxInFlight,
+    maxBatchCalls: config.rpcMaxBatchCalls,
+    recentHeadMs: RECENT_HEAD_MS,
+    maxLagBlocks: config.rpcMaxLagBlocks,
+    maxHeadAgeMs: config.rpcMaxHeadAgeMs,
+    finalityDepthBlocks: config.finalityDepthBlocks,
+    witnesses: witnessesOf(config),
+    redact: createRedact(config.rpcUrls ?? []),
+    onCall: metrics.rpcCalled,
+    onChainChecked: (node, problem) => {
+      if (problem) log.error({ node, problem }, 'node not used')
+      else log.info({ node }, 'node is on the right chain again')
+    },
+    onAnnouncing: (node, problem) => {
+      if (problem) log.warn({ node, problem }, 'no new blocks announced; they are asked for anyway')
+      else log.info({ node }, 'new blocks are announced')
+    },
+  })
+}

@@ -1,0 +1,51 @@
+import type { Knex } from 'knex'
+import type { TransactionEventView } from '../domain/transaction-event.ts'
+import { prepared } from './statement.ts'
+
+interface EventOfTransactionRow {
+  readonly sequence: string | null
+  readonly id: string
+  readonly status: string
+  readonly at: Date
+  readonly announced: boolean | null
+  readonly deliveries: TransactionEventView['deliveries']
+}
+
+/** The events of a transaction, the oldest first, with what webhooks were sent of them. */
+export async function listTransactionEvents(
+  db: Knex,
+  transactionId: string,
+  { hasExchange }: { hasExchange: boolean },
+): Promise<TransactionEventView[]> {
+  const rows = await prepared<EventOfTransactionRow>(
+    db,
+    'confirmd-transaction-events-1',
+    `SELECT o.sequence, o.id, o.status, o.created_at AS at,
+            CASE WHEN :hasExchange THEN
+              coalesce(o.sequence <= (SELECT sequence FROM event_cursors WHERE name = 'announced'), false)
+            END AS announced,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'id', d.id::text, 'webhookId', d.webhook_id, 'url', w.url, 'status', d.status,
+                      'attempts', d.attempts, 'lastStatusCode', last.status_code, 'lastError', last.error,
+                      'nextAttemptAt', d.next_attempt_at) ORDER BY d.id), '[]')
+               FROM webhook_deliveries AS d
+               JOIN webhooks AS w ON w.id = d.webhook_id
+               LEFT JOIN LATERAL (
+                 SELECT status_code, error FROM webhook_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1
+               ) AS last ON true
+              WHERE d.position = o.position) AS deliveries
+       FROM outbox AS o
+      WHERE o.transaction_id = :transactionId
+      ORDER BY o.position`,
+    { transactionId, hasExchange },
+  )
+  return rows.map(({ sequence, at, deliveries, ...row }) => ({
+    ...row,
+    sequence: sequence === null ? null : Number(sequence),
+    at: at.toISOString(),
+    deliveries: deliveries.map((delivery) => ({
+      ...delivery,
+      nextAttemptAt: delivery.nextAttemptAt && new Date(delivery.nextAttemptAt).toISOString(),
+    })),
+  }))
+}
