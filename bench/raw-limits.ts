@@ -54,7 +54,7 @@ export async function databaseLimit(lifecycle: Lifecycle, parts: Parts, count: n
   const recorded = await Promise.all(
     hashes.map((txHash) => {
       const registration = { chain: 'kaia', txHash, kind: 'plain', payload: { item: txHash.slice(2, 10) } }
-      return record({ ...registration, sender: null, nonce: null, correlationId: null })
+      return record({ ...registration, sender: null, nonce: null, correlationId: null, traceParent: null })
     }),
   )
   const look = aLook('confirmed')

@@ -1,6 +1,7 @@
 import { openRabbit, type Rabbit } from './broker/rabbit.ts'
 import type { ProcessState } from './domain/process.ts'
 import { createMetrics } from './observe/metrics.ts'
+import { NO_TRACING, startTracing } from './observe/tracing.ts'
 import { startReporting } from './reporting.ts'
 import type { Role, RunContext } from './runnable.ts'
 import { serve } from './serve.ts'
@@ -9,6 +10,7 @@ import { openDatabase } from './store/database.ts'
 import { migrate, pendingMigrations } from './store/migrations.ts'
 import { createStore } from './store/store.ts'
 import { createTableQueue } from './store/table-queue.ts'
+import { packageVersion } from './version.ts'
 import { startWorker } from './work.ts'
 
 export interface Running {
@@ -31,6 +33,9 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
     onWarning: (reason) => log.warn({ reason }, 'database connection failed'),
   })
   lifecycle.add('database', () => db.destroy())
+  const tracing =
+    config.otlpEndpoint === null ? NO_TRACING : await startTracing(config.otlpEndpoint, packageVersion())
+  lifecycle.add('spans', tracing.stop)
   if (role === 'start') {
     const ran = await migrate(db)
     if (ran.length > 0) log.info({ migrations: ran }, 'schema migrated')
@@ -67,11 +72,12 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
     store,
     queue,
     metrics,
+    tracing,
     countUnannounced,
     isStopping: () => stopping,
   })
   if (role === 'api') startReporting(role, context, store, async () => API_STATE)
-  else await startWorker(role, context, store, queue, exchange, metrics)
+  else await startWorker(role, context, { store, queue, exchange, metrics, tracing })
   lifecycle.add('readiness', () => {
     stopping = true
   })

@@ -57,6 +57,8 @@ export interface Config {
   readonly workerPrefetch: number
   readonly shutdownTimeoutMs: number
   readonly logLevel: LogLevel
+  /** Null: no spans. */
+  readonly otlpEndpoint: string | null
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -319,6 +321,13 @@ const SETTINGS = {
     fallback: 'info',
     meaning: `one of ${LOG_LEVELS.join(', ')}`,
     read: oneOf(LOG_LEVELS),
+  }),
+  otlpEndpoint: setting({
+    variable: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    fallback: null,
+    fallbackText: 'none: no spans',
+    meaning: 'where spans are sent by OTLP over HTTP; the other `OTEL_…` variables are heeded too',
+    read: urlOf('http:', 'https:'),
   }),
 }
 

@@ -5,7 +5,7 @@ import { isLoopbackHost } from './domain/loopback.ts'
 import { createDiagnosis } from './flows/diagnosis.ts'
 import { createFeed } from './flows/feed.ts'
 import { createOverview } from './flows/overview.ts'
-import { createSubmit } from './flows/submit.ts'
+import { createSubmit, type Submit } from './flows/submit.ts'
 import { createWebhooks } from './flows/webhooks.ts'
 import { addAccess } from './http/access.ts'
 import { closeApp, createApp, typed } from './http/app.ts'
@@ -20,6 +20,7 @@ import { addTransactionRoute } from './http/transaction-route.ts'
 import { addTransactionRoutes } from './http/transaction-routes.ts'
 import { addWebhookRoutes } from './http/webhook-routes.ts'
 import type { Metrics } from './observe/metrics.ts'
+import type { Tracing } from './observe/tracing.ts'
 import { openConfiguredChain } from './open-configured-chain.ts'
 import type { Role, RunContext, RunnableConfig } from './runnable.ts'
 import type { Store } from './store/store.ts'
@@ -32,6 +33,7 @@ export interface ServedParts {
   readonly store: Store
   readonly queue: CheckQueue
   readonly metrics: Metrics
+  readonly tracing: Tracing
   /** Events that the exchange has still to take. */
   readonly countUnannounced: () => Promise<number>
   readonly isStopping: () => boolean
@@ -41,7 +43,7 @@ export interface ServedParts {
 export async function serve(
   role: Role,
   { config, log, lifecycle, onFatal }: RunContext,
-  { store, queue, metrics, countUnannounced, isStopping }: ServedParts,
+  { store, queue, metrics, tracing, countUnannounced, isStopping }: ServedParts,
 ): Promise<string> {
   const app = await createApp(log)
   const feed = createFeed({ store, log })
@@ -65,7 +67,13 @@ export async function serve(
     if (role === 'worker') return
     const { submit, recheck, drain } = createSubmit({ store, queue, policy: config, log })
     lifecycle.add('publishes under way', drain)
-    const transactions = { chain: config.chain, submit, recheck, load: store.load, list: store.list }
+    const transactions = {
+      chain: config.chain,
+      submit: traced(submit, tracing),
+      recheck,
+      load: store.load,
+      list: store.list,
+    }
     const webhooks = createWebhooks(store, { allowLoopback: !config.production })
     const overview = createOverview({
       store,
@@ -110,6 +118,17 @@ export async function serve(
   // Before it: who waits is answered, and the server can end.
   lifecycle.add('readers of the feed', feed.stop)
   return app.listen({ host: config.host, port: config.port ?? (role === 'worker' ? 0 : 8080) })
+}
+
+/** What is recorded is part of the span, so that all that becomes of it is, too. */
+function traced(submit: Submit['submit'], tracing: Tracing): Submit['submit'] {
+  return (registration) => {
+    const { txHash, kind, traceParent: parent } = registration
+    const attributes = { 'confirmd.tx_hash': txHash, 'confirmd.kind': kind }
+    return tracing.span('register', { kind: 'server', parent, attributes }, (traceParent) =>
+      submit({ ...registration, traceParent }),
+    )
+  }
 }
 
 /** An API asks the chain only when a person wants to know something: the connection is opened then. */

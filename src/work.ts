@@ -9,6 +9,7 @@ import type { Report } from './flows/report.ts'
 import { sweep } from './flows/sweep.ts'
 import { loadHandlers } from './load-handlers.ts'
 import type { Metrics } from './observe/metrics.ts'
+import type { Tracing } from './observe/tracing.ts'
 import { openConfiguredChain, witnessesOf } from './open-configured-chain.ts'
 import { repeat } from './repeat.ts'
 import { startReporting } from './reporting.ts'
@@ -16,19 +17,22 @@ import type { Role, RunContext } from './runnable.ts'
 import { lead } from './store/leadership.ts'
 import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
-import { createWebhookSender } from './webhooks/sender.ts'
+import { createWebhookSender, type WebhookRequest, type WebhookSender } from './webhooks/sender.ts'
 
 const LEAD_AGAIN_MS = 1_000
 
+export interface WorkingParts {
+  readonly store: Store
+  readonly queue: CheckQueue
+  /** Null where there is no broker. */
+  readonly exchange: EventExchange | null
+  readonly metrics: Metrics
+  readonly tracing: Tracing
+}
+
 /** What a worker does: checks, sweeps, follows the blocks, and sends outcomes on. */
-export async function startWorker(
-  role: Role,
-  context: RunContext,
-  store: Store,
-  queue: CheckQueue,
-  exchange: EventExchange | null,
-  metrics: Metrics,
-): Promise<void> {
+export async function startWorker(role: Role, context: RunContext, parts: WorkingParts): Promise<void> {
+  const { store, queue, metrics, tracing } = parts
   const { config, log, lifecycle } = context
   const handlers = await loadHandlers(config.handlers)
   const witnesses = witnessesOf(config)
@@ -38,10 +42,10 @@ export async function startWorker(
   const report = startReporting(role, context, store, async () => {
     return { nodes: await chain.readNodeStates(), ...following }
   })
-  const relay = startSending(context, store, exchange, metrics)
+  const relay = startSending(context, parts)
   const policy = { ...config, witnesses, replacement: REPLACEMENT_POLICY }
   const observer = telling(metrics, report, relay.wake)
-  const confirm = createConfirm({ store, chain, handlers, policy, observer, log })
+  const confirm = createConfirm({ store, chain, handlers, policy, observer, tracer: tracing, log })
   const dependencies = { store, queue, confirm, policy, observer, log, clock: () => new Date() }
   const sweeping = repeat(
     (signal) => sweep(dependencies, signal),
@@ -107,9 +111,7 @@ function telling(metrics: Metrics, report: Report, wake: () => void): Metrics {
 /** The relay and the webhooks. They stop after what settles; what they leave the next process sends on. */
 function startSending(
   { config, log, lifecycle }: RunContext,
-  store: Store,
-  exchange: EventExchange | null,
-  metrics: Metrics,
+  { store, exchange, metrics, tracing }: WorkingParts,
 ): { wake: () => void } {
   const sender = createWebhookSender({
     allowLoopback: !config.production,
@@ -119,7 +121,7 @@ function startSending(
   lifecycle.add('webhook connections', () => sender.close())
   const deliver = createDeliver({
     store,
-    sender,
+    sender: { send: (request) => tracedSend(sender, request, tracing) },
     policy: {
       timeoutMs: config.webhookTimeoutMs,
       retryDelaysMs: config.webhookRetryDelaysMs,
@@ -131,8 +133,28 @@ function startSending(
     clock: () => new Date(),
     random: Math.random,
   })
-  const relay = createRelay({ store, exchange, observer: metrics, onDeliveries: deliver.wake, log })
+  const traced = exchange && { ...exchange, publish: tracedPublish(exchange, tracing) }
+  const relay = createRelay({ store, exchange: traced, observer: metrics, onDeliveries: deliver.wake, log })
   lifecycle.add('webhooks', () => deliver.stop())
   lifecycle.add('relay', () => relay.stop())
   return relay
+}
+
+/** The event itself keeps the context of its registration: it is the same however often it is sent. */
+function tracedPublish(exchange: EventExchange, tracing: Tracing): EventExchange['publish'] {
+  return (event, routingKey) => {
+    const attributes = { 'messaging.system': 'rabbitmq', 'messaging.message.id': event.id }
+    const options = { kind: 'producer', parent: event.traceparent ?? null, attributes } as const
+    return tracing.span('announce', options, () => exchange.publish(event, routingKey))
+  }
+}
+
+function tracedSend(
+  sender: WebhookSender,
+  request: WebhookRequest,
+  tracing: Tracing,
+): ReturnType<WebhookSender['send']> {
+  const attributes = { 'server.address': new URL(request.url).hostname, 'messaging.message.id': request.id }
+  const options = { kind: 'client', parent: request.traceParent, attributes } as const
+  return tracing.span('webhook', options, (traceParent) => sender.send({ ...request, traceParent }))
 }

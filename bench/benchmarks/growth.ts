@@ -119,6 +119,7 @@ async function measure(db: Knex, store: Store, ours: readonly string[]): Promise
           sender: null,
           nonce: null,
           correlationId: null,
+          traceParent: null,
         })
       }),
     ),

@@ -3,6 +3,7 @@ import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
 import { bulkhead } from 'cockatiel'
 import type { CheckHandler, Disposition } from '../domain/check-queue.ts'
 import { type Check, type CheckMessage, parseCheckMessages } from '../domain/message.ts'
+import { readTraceParent } from '../domain/trace-parent.ts'
 import { type Acks, createAcks } from './acks.ts'
 import { correlationIdOf } from './correlation-id.ts'
 
@@ -124,7 +125,12 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   async function process(from: Acks, message: ConsumeMessage): Promise<void> {
     const content = message.content.toString('utf8')
-    const parsed = parseCheckMessages(content, options.chain, correlationIdOf(message))
+    const parsed = parseCheckMessages(
+      content,
+      options.chain,
+      correlationIdOf(message),
+      readTraceParent(message.properties.headers?.['traceparent']),
+    )
     const isShared = parsed.length > 1 && parsed.every(({ kind }) => kind === 'check')
     const isParted = isShared && deliveriesOf(message) >= DELIVERIES_TO_PART
     const failures = isParted

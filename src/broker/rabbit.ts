@@ -176,6 +176,7 @@ export async function openRabbit(options: RabbitOptions): Promise<Rabbit> {
       routingKey,
       content: Buffer.from(JSON.stringify(event)),
       correlationId: null,
+      ...(event.traceparent === undefined ? {} : { headers: { traceparent: event.traceparent } }),
       properties: {
         mandatory: false,
         contentType: 'application/cloudevents+json',

@@ -11,6 +11,8 @@ export interface OutcomeEvent {
   readonly transactionId: string
   readonly status: AnnouncedStatus
   readonly kind: string
+  /** Of the registration. */
+  readonly traceParent: string | null
   /** The transaction as the API showed it at that moment. */
   readonly data: TransactionView
 }
@@ -21,18 +23,20 @@ export interface WebhookDisabledEvent {
   readonly transactionId: null
   readonly status: 'disabled'
   readonly kind: ''
+  readonly traceParent: null
   readonly data: { readonly id: string; readonly url: string; readonly reason: string }
 }
 
 export type NewEvent = OutcomeEvent | WebhookDisabledEvent
 
 export function outcomeEvent(transaction: Transaction, status: AnnouncedStatus): OutcomeEvent {
-  const { id, kind } = transaction
-  return { subject: 'transaction', transactionId: id, status, kind, data: viewTransaction(transaction) }
+  const { id, kind, traceParent } = transaction
+  const data = viewTransaction(transaction)
+  return { subject: 'transaction', transactionId: id, status, kind, traceParent, data }
 }
 
 export function webhookDisabledEvent(data: WebhookDisabledEvent['data']): WebhookDisabledEvent {
-  return { subject: 'webhook', transactionId: null, status: 'disabled', kind: '', data }
+  return { subject: 'webhook', transactionId: null, status: 'disabled', kind: '', traceParent: null, data }
 }
 
 /** CloudEvents 1.0 in structured JSON, with its extension `sequence`. */
@@ -52,6 +56,10 @@ export const CloudEventSchema = {
       pattern: '^[0-9]{19}$',
       description: 'place in the feed, without gaps, sortable as text; 0 for a test',
     },
+    traceparent: {
+      type: 'string',
+      description: 'the W3C trace context of the registration, if it had one',
+    },
     data: {
       type: 'object',
       description: 'of a transaction: as the API showed it at the time of the verdict',
@@ -69,6 +77,7 @@ export interface CloudEvent<Data extends object = object> {
   readonly time: string
   readonly datacontenttype: 'application/json'
   readonly sequence: string
+  readonly traceparent?: string
   readonly data: Data
 }
 
@@ -82,12 +91,21 @@ export interface StoredEvent {
   readonly status: string
   readonly kind: string
   readonly createdAt: Date
+  readonly traceParent: string | null
   readonly data: { readonly id?: unknown; readonly txHash?: unknown; readonly chain?: unknown }
 }
 
 const SEQUENCE_DIGITS = 19
 
-export function toCloudEvent({ sequence, id, subject, status, createdAt, data }: StoredEvent): CloudEvent {
+export function toCloudEvent({
+  sequence,
+  id,
+  subject,
+  status,
+  createdAt,
+  traceParent,
+  data,
+}: StoredEvent): CloudEvent {
   return {
     specversion: '1.0',
     id,
@@ -97,6 +115,7 @@ export function toCloudEvent({ sequence, id, subject, status, createdAt, data }:
     time: createdAt.toISOString(),
     datacontenttype: 'application/json',
     sequence: String(sequence ?? 0).padStart(SEQUENCE_DIGITS, '0'),
+    ...(traceParent === null ? {} : { traceparent: traceParent }),
     data,
   }
 }

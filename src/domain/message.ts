@@ -68,6 +68,7 @@ export function parseCheckMessages(
   content: string,
   chain: string,
   correlationId: string | null = null,
+  traceParent: string | null = null,
 ): readonly [CheckMessage, ...CheckMessage[]] {
   let body: unknown
   try {
@@ -79,7 +80,7 @@ export function parseCheckMessages(
   const version = body['v'] ?? MESSAGE_VERSION
   if (version !== MESSAGE_VERSION) return [{ kind: 'unsupported', version: describeVersion(version) }]
   const own = storableCorrelationId(correlationId)
-  if (body['id'] === undefined) return [readRegistration(body, chain, own)]
+  if (body['id'] === undefined) return [readRegistration(body, chain, own, traceParent)]
   const first = readCheck(body, chain, own)
   const { more } = body
   // Something else of this name is a field of somebody else's.
@@ -113,11 +114,12 @@ function readRegistration(
   fields: Record<string, unknown>,
   chain: string,
   correlationId: string | null,
+  traceParent: string | null,
 ): CheckMessage {
   if (fields['txHash'] === undefined) {
     return { kind: 'unreadable', reason: 'the message has neither id nor txHash' }
   }
-  const registration = parseForeignRegistration(fields, chain, correlationId)
+  const registration = parseForeignRegistration(fields, chain, correlationId, traceParent)
   if (typeof registration === 'string') return { kind: 'unreadable', reason: registration }
   return { kind: 'registration', registration }
 }

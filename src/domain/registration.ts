@@ -12,6 +12,8 @@ export interface Registration {
   readonly sender: string | null
   readonly nonce: number | null
   readonly correlationId: string | null
+  /** The `traceparent` of what it is part of. */
+  readonly traceParent: string | null
 }
 
 /** The kind of a registration that names none. */
@@ -93,6 +95,7 @@ export function toRegistration(
   fields: RegistrationFields,
   chain: string,
   correlationId: string | null,
+  traceParent: string | null,
 ): Registration {
   return {
     chain,
@@ -102,6 +105,7 @@ export function toRegistration(
     sender: fields.from?.toLowerCase() ?? null,
     nonce: fields.nonce ?? null,
     correlationId,
+    traceParent,
   }
 }
 
@@ -115,6 +119,7 @@ export function parseForeignRegistration(
   fields: unknown,
   chain: string,
   correlationId: string | null,
+  traceParent: string | null,
 ): Registration | string {
   if (!isRegistration(fields)) {
     const errors = isRegistration.errors ?? []
@@ -127,5 +132,5 @@ export function parseForeignRegistration(
   }
   const problems = registrationProblems(fields, chain)
   if (problems.length > 0) return describeProblems(problems)
-  return toRegistration(fields, chain, correlationId)
+  return toRegistration(fields, chain, correlationId, traceParent)
 }

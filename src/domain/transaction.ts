@@ -70,7 +70,7 @@ export function recordedTransaction(
   registration: Registration,
   { id, createdAt, nextCheckAt }: Pick<Transaction, 'id' | 'createdAt' | 'nextCheckAt'>,
 ): Transaction {
-  const { chain, txHash, kind, payload, sender, nonce, correlationId } = registration
+  const { chain, txHash, kind, payload, sender, nonce, correlationId, traceParent } = registration
   return {
     id,
     chain,
@@ -80,6 +80,7 @@ export function recordedTransaction(
     sender,
     nonce,
     correlationId,
+    traceParent,
     status: 'pending',
     retryCount: 0,
     handlerAttempts: 0,

@@ -36,6 +36,7 @@ export interface DeliverDependencies {
       body: string
       secrets: readonly string[]
       now: Date
+      traceParent: string | null
     }): Promise<AttemptOutcome>
   }
   readonly policy: DeliveryPolicy & { readonly timeoutMs: number }
@@ -116,7 +117,8 @@ async function attemptOne(
   const { webhookId, url, secrets, failingSince, event } = delivery
   const attemptedAt = clock()
   const body = JSON.stringify(toCloudEvent(event))
-  const outcome = await sender.send({ url, id: event.id, body, secrets, now: attemptedAt })
+  const { id, traceParent } = event
+  const outcome = await sender.send({ url, id, body, secrets, now: attemptedAt, traceParent })
   // Cut off by our own stop: that says nothing of the webhook.
   if (leaving.aborted && outcome.error) return
   const now = clock()

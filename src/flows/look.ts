@@ -7,7 +7,7 @@ import { retryDelayMs } from '../domain/schedule.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { businessWrites } from './business-write.ts'
 import type { Gate } from './gate.ts'
-import type { ChainReader, ConfirmObserver, Log, Settler, SuspicionKeeper } from './ports.ts'
+import type { ChainReader, ConfirmObserver, Log, Settler, SuspicionKeeper, Tracer } from './ports.ts'
 import { traceFields } from './trace-fields.ts'
 
 export interface LookDependencies<Trx> {
@@ -16,6 +16,7 @@ export interface LookDependencies<Trx> {
   readonly handlers: ReadonlyMap<string, Handler<Trx>>
   readonly policy: FinalityPolicy & { readonly handlerRetryLimit: number; readonly handlerTimeoutMs: number }
   readonly observer: ConfirmObserver
+  readonly tracer: Tracer
   readonly log: Log
 }
 
@@ -52,10 +53,21 @@ export function parkMessage(
 
 /** From an open transaction to a committed verdict, or to the next look. */
 export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate): Looks {
-  const { store, chain, handlers, policy, observer, log } = dependencies
+  const { store, chain, handlers, policy, observer, tracer, log } = dependencies
   const businessWriteOf = businessWrites(handlers, policy.handlerTimeoutMs)
 
-  async function look(transaction: Transaction, now: Date, isSuspect = false): Promise<Disposition> {
+  function traced<T>(name: string, transaction: Transaction, work: () => Promise<T>): Promise<T> {
+    const { id, txHash, kind, retryCount, traceParent } = transaction
+    const attributes = {
+      'confirmd.id': id,
+      'confirmd.tx_hash': txHash,
+      'confirmd.kind': kind,
+      'confirmd.retry_count': retryCount,
+    }
+    return tracer.span(name, { kind: 'consumer', parent: traceParent, attributes }, work)
+  }
+
+  async function look(transaction: Transaction, now: Date, isSuspect: boolean): Promise<Disposition> {
     const observation = await chain.observe(queryFor(transaction))
     const decision = decide(observation, policy, transaction, now)
     observer.checked(decision.kind)
@@ -151,7 +163,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     if (decision.kind !== 'settle') return
     const kept = lookOf(observation, decision, now)
     try {
-      await gate.shared(() => commit(transaction, decision, kept))
+      await traced('settle', transaction, () => gate.shared(() => commit(transaction, decision, kept)))
     } catch (error) {
       if (!(error instanceof BusinessWriteError)) throw error
       if (transaction.status === 'pending') {
@@ -244,5 +256,9 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     return { kind: 'wait', delayMs, check: checkOf({ ...transaction, retryCount }) }
   }
 
-  return { look, conclude }
+  return {
+    look: (transaction, now, isSuspect = false) =>
+      traced('check', transaction, () => look(transaction, now, isSuspect)),
+    conclude,
+  }
 }

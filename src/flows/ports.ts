@@ -65,6 +65,19 @@ export interface ChainReader {
   observe(query: Query): Promise<Observation>
 }
 
+/** Does work as a part of the trace that a transaction belongs to. */
+export interface Tracer {
+  span<T>(
+    name: string,
+    options: {
+      kind: 'server' | 'consumer' | 'producer' | 'client'
+      parent: string | null
+      attributes: Readonly<Record<string, string | number>>
+    },
+    work: (traceParent: string | null) => Promise<T>,
+  ): Promise<T>
+}
+
 export interface Log {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void

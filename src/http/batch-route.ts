@@ -89,7 +89,7 @@ async function registerOne(
     return refused(400, describeProblems(problems), problems)
   }
   try {
-    return await register(body as RegistrationFields, request.id, dependencies)
+    return await register(body as RegistrationFields, request, dependencies)
   } catch (error) {
     if (error instanceof ProblemError) return refused(error.statusCode, error.message, error.problems)
     throw error

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import {
   describeProblems,
   type Registration,
@@ -5,6 +6,7 @@ import {
   registrationProblems,
   toRegistration,
 } from '../domain/registration.ts'
+import { readTraceParent } from '../domain/trace-parent.ts'
 import type { Recorded } from '../domain/transaction.ts'
 import { type TransactionView, viewTransaction } from '../domain/transaction-view.ts'
 import { ProblemError } from './problem.ts'
@@ -20,17 +22,19 @@ export interface RegisterDependencies {
  */
 export async function register(
   fields: RegistrationFields,
-  correlationId: string,
+  { id, headers }: { readonly id: string; readonly headers: IncomingHttpHeaders },
   { chain, submit }: RegisterDependencies,
 ): Promise<{ status: 200 | 202; transaction: TransactionView }> {
   const problems = registrationProblems(fields, chain)
   if (problems.length > 0) throw new ProblemError(400, describeProblems(problems), problems)
-  const { outcome, transaction } = await submit(toRegistration(fields, chain, correlationId))
+  const { outcome, transaction } = await submit(
+    toRegistration(fields, chain, id, readTraceParent(headers['traceparent'])),
+  )
   if (outcome === 'conflict') {
-    const { id, txHash } = transaction
+    const { txHash } = transaction
     throw new ProblemError(
       409,
-      `${txHash} is recorded already, as ${id}, with another kind, payload, from or nonce`,
+      `${txHash} is recorded already, as ${transaction.id}, with another kind, payload, from or nonce`,
     )
   }
   return { status: outcome === 'recorded' ? 202 : 200, transaction: viewTransaction(transaction) }

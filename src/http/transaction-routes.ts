@@ -35,7 +35,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
       },
     },
     async (request, reply) => {
-      const { status, transaction } = await register(request.body, request.id, dependencies)
+      const { status, transaction } = await register(request.body, request, dependencies)
       return reply.code(status).send(transaction)
     },
   )

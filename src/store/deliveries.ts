@@ -85,7 +85,7 @@ export async function leaseDeliveries(
 /** Of a delivery `t` and the event `o` that it is of; a test is its own event. */
 const DELIVERED_EVENT_COLUMNS = `
   o.sequence, coalesce(o.id, CAST(t.test ->> 'id' AS uuid)) AS id, coalesce(o.subject, 'webhook') AS subject,
-  o.transaction_id, coalesce(o.status, 'test') AS status, coalesce(o.kind, '') AS kind,
+  o.transaction_id, coalesce(o.status, 'test') AS status, coalesce(o.kind, '') AS kind, o.trace_parent,
   coalesce(o.created_at, t.created_at) AS created_at, coalesce(o.data, t.test -> 'data') AS data`
 
 export interface RecordedAttempt extends DeliveryAttempt {

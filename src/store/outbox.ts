@@ -5,23 +5,23 @@ import { prepared } from './statement.ts'
 /** Writes events in their order, inside the transaction that makes them true. */
 export async function insertEvents(trx: Knex.Transaction, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return
-  const rows = events.map(({ subject, transactionId, status, kind, data }) => {
-    return { subject, transaction_id: transactionId, status, kind, data }
+  const rows = events.map(({ subject, transactionId, status, kind, traceParent, data }) => {
+    return { subject, transaction_id: transactionId, status, kind, trace_parent: traceParent, data }
   })
   await prepared(
     trx,
     'confirmd-insert-events-2',
-    `INSERT INTO outbox (id, subject, transaction_id, status, kind, data)
-     SELECT gen_random_uuid(), subject, transaction_id, status, kind, data
+    `INSERT INTO outbox (id, subject, transaction_id, status, kind, trace_parent, data)
+     SELECT gen_random_uuid(), subject, transaction_id, status, kind, trace_parent, data
        FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-         AS given (subject text, transaction_id uuid, status text, kind text, data jsonb)`,
+         AS given (subject text, transaction_id uuid, status text, kind text, trace_parent text, data jsonb)`,
     { rows: JSON.stringify(rows) },
   )
 }
 
 /** What `toStoredEvent` needs of `outbox AS o`. */
 export const EVENT_COLUMNS =
-  'o.sequence, o.id, o.subject, o.transaction_id, o.status, o.kind, o.created_at, o.data'
+  'o.sequence, o.id, o.subject, o.transaction_id, o.status, o.kind, o.created_at, o.trace_parent, o.data'
 
 export interface EventRow {
   readonly sequence: string | null
@@ -31,6 +31,7 @@ export interface EventRow {
   readonly status: string
   readonly kind: string
   readonly created_at: Date
+  readonly trace_parent: string | null
   readonly data: StoredEvent['data']
 }
 
@@ -43,6 +44,7 @@ export function toStoredEvent(row: EventRow): StoredEvent {
     status: row.status,
     kind: row.kind,
     createdAt: row.created_at,
+    traceParent: row.trace_parent,
     data: row.data,
   }
 }

@@ -38,15 +38,34 @@ async function recordAll(db: Knex, registrations: readonly Registration[]): Prom
   return contents.map(({ id }) => recorded.get(id) as Recorded)
 }
 
-function contentOf({ chain, txHash, kind, payload, sender, nonce, correlationId }: Registration) {
-  return { chain, tx_hash: txHash, kind, payload: [payload], sender, nonce, correlation_id: correlationId }
+function contentOf({
+  chain,
+  txHash,
+  kind,
+  payload,
+  sender,
+  nonce,
+  correlationId,
+  traceParent,
+}: Registration) {
+  return {
+    chain,
+    tx_hash: txHash,
+    kind,
+    payload: [payload],
+    sender,
+    nonce,
+    correlation_id: correlationId,
+    trace_parent: traceParent,
+  }
 }
 
 type Content = ReturnType<typeof contentOf> & { readonly id: string }
 
 /** In an array of one, or a payload that is null would become no payload. */
 const GIVEN = `jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
-  id uuid, chain text, tx_hash text, kind text, payload jsonb, sender text, nonce bigint, correlation_id text)`
+  id uuid, chain text, tx_hash text, kind text, payload jsonb, sender text, nonce bigint, correlation_id text,
+  trace_parent text)`
 
 type Inserted = Pick<TransactionRow, 'id' | 'created_at' | 'next_check_at'>
 
@@ -56,8 +75,8 @@ async function insert(db: Knex, contents: readonly Content[]): Promise<Inserted[
     db,
     'confirmd-record-1',
     `INSERT INTO transaction_history AS t
-            (id, chain, tx_hash, kind, payload, sender, nonce, correlation_id)
-     SELECT id, chain, tx_hash, kind, payload -> 0, sender, nonce, correlation_id
+            (id, chain, tx_hash, kind, payload, sender, nonce, correlation_id, trace_parent)
+     SELECT id, chain, tx_hash, kind, payload -> 0, sender, nonce, correlation_id, trace_parent
        FROM ${GIVEN}
       ORDER BY chain, tx_hash
      ON CONFLICT (chain, tx_hash) DO NOTHING

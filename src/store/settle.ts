@@ -106,7 +106,7 @@ const SETTLE = `
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
       id uuid, status text, failure_code text, failure_name text, block_number bigint, block_hash text,
       transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb,
-      kind text, view jsonb, look jsonb)
+      kind text, trace_parent text, view jsonb, look jsonb)
   ), locked AS (
     SELECT id FROM transaction_history
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})
@@ -127,8 +127,8 @@ const SETTLE = `
    WHERE t.id = given.id AND t.status IN (${OPEN_STATUS_LIST})
   RETURNING ${CHANGEABLE.map((column) => `t.${column}`).join(', ')}
   ), announced AS (
-    INSERT INTO outbox (id, subject, transaction_id, status, kind, data)
-    SELECT gen_random_uuid(), 'transaction', settled.id, given.status, given.kind,
+    INSERT INTO outbox (id, subject, transaction_id, status, kind, trace_parent, data)
+    SELECT gen_random_uuid(), 'transaction', settled.id, given.status, given.kind, given.trace_parent,
            given.view || jsonb_build_object(
              'retryCount', settled.retry_count,
              'lastCheckedAt', ${isoTime('settled.last_checked_at')},
@@ -152,6 +152,7 @@ async function settle(db: Knex, settlements: readonly Settlement[]): Promise<(Tr
       effective_gas_price: receipt.effectiveGasPriceWei,
       receipt: receipt.raw,
       kind: transaction.kind,
+      trace_parent: transaction.traceParent,
       look: toStoredLook(look),
       // But for what only the row knows: the statement fills that in.
       view: viewTransaction(toSettled(settlement, asRead(transaction))),

@@ -37,6 +37,7 @@ export interface TransactionRow {
   sender: string | null
   nonce: string | null
   correlation_id: string | null
+  trace_parent: string | null
   created_at: Date
   settled_at: Date | null
 }
@@ -46,7 +47,7 @@ const COLUMNS = [
   ...['consecutive_errors', 'next_check_at', 'last_checked_at', 'parked_at', 'stalled_at', 'last_error'],
   ...['seen_sender', 'seen_nonce', 'evidence', 'failure_code', 'failure_name', 'block_number', 'block_hash'],
   ...['transaction_index', 'gas_used', 'effective_gas_price', 'receipt', 'sender', 'nonce'],
-  ...['correlation_id', 'created_at', 'settled_at'],
+  ...['correlation_id', 'trace_parent', 'created_at', 'settled_at'],
 ] as const satisfies (keyof TransactionRow)[]
 
 /**
@@ -84,6 +85,7 @@ export function toTransaction(row: TransactionRow): Transaction {
     sender: row.sender,
     nonce: row.nonce === null ? null : Number(row.nonce),
     correlationId: row.correlation_id,
+    traceParent: row.trace_parent,
     createdAt: row.created_at,
     settledAt: row.settled_at,
   }

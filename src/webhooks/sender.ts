@@ -16,6 +16,7 @@ export interface WebhookRequest {
   readonly secrets: readonly string[]
   /** The time of the attempt; it is signed too. */
   readonly now: Date
+  readonly traceParent: string | null
 }
 
 export interface WebhookSender {
@@ -63,7 +64,7 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
   const agent = new Agent({ connect: { lookup, timeout: timeoutMs }, maxHeaderSize: 16_384 })
 
   return {
-    send: async ({ url, id, body, secrets, now }) => {
+    send: async ({ url, id, body, secrets, now, traceParent }) => {
       try {
         // Of a literal address, too: a socket to one asks no lookup.
         refuse(targetProblem(url, options))
@@ -72,6 +73,7 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
           headers: {
             'content-type': 'application/json',
             'user-agent': userAgent,
+            ...(traceParent === null ? {} : { traceparent: traceParent }),
             'webhook-id': id,
             'webhook-timestamp': String(Math.floor(now.getTime() / 1_000)),
             'webhook-signature': secrets.map((secret) => new Webhook(secret).sign(id, now, body)).join(' '),

@@ -72,6 +72,7 @@ describeOnEachQueue('any check queue', (kind) => {
       sender: null,
       nonce: null,
       correlationId: 'c-1',
+      traceParent: null,
     })
     const { id, chain, txHash, retryCount, correlationId } = transaction
     return { id, chain, txHash, retryCount, correlationId }

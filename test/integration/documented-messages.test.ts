@@ -48,7 +48,7 @@ describeWithBroker('what docs/messages.md says of messages', () => {
   it('messages that fit its schema are taken, and events of every outcome fit its schema', async () => {
     const store = createStore(world.db)
     const replaced = randomHash()
-    const { transaction } = await store.record(toRegistration({ txHash: replaced }, 'kaia', null))
+    const { transaction } = await store.record(toRegistration({ txHash: replaced }, 'kaia', null, null))
     await store.settleReplaced(transaction.id, { evidence: [], expectedLooks: 0, look: aLook('replaced') })
     const hook = { id: randomUUID(), url: 'https://shop.example/hook', description: '', secret: 'whsec_MA==' }
     await store.createWebhook({ ...hook, kinds: null, statuses: null }, 1)

@@ -74,7 +74,13 @@ it('deletes any number, in batches', async () => {
 it('a hash that was pruned is recorded anew', async () => {
   const store = createStore(database.db)
   const registration = { chain: 'kaia', txHash: `0x${'0'.repeat(63)}1`, kind: 'order', payload: null }
-  const { outcome } = await store.record({ ...registration, sender: null, nonce: null, correlationId: null })
+  const { outcome } = await store.record({
+    ...registration,
+    sender: null,
+    nonce: null,
+    correlationId: null,
+    traceParent: null,
+  })
   expect(outcome).toBe('recorded')
 })
 

@@ -24,7 +24,7 @@ afterAll(() => database.drop())
 
 function registrationOf(changes: Partial<Registration> = {}): Registration {
   const given = { chain: 'kaia', txHash: randomHash(), kind: 'order', payload: null }
-  return { ...given, sender: null, nonce: null, correlationId: null, ...changes }
+  return { ...given, sender: null, nonce: null, correlationId: null, traceParent: null, ...changes }
 }
 
 async function recorded(count: number): Promise<Transaction[]> {

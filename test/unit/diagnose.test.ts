@@ -14,7 +14,7 @@ function secondsAgo(seconds: number): Date {
 
 function transactionWith(changes: Partial<Transaction>): Transaction {
   const registration = { chain: 'kaia', txHash: `0x${'1'.repeat(64)}`, kind: 'order', payload: null }
-  const nobody = { sender: null, nonce: null, correlationId: null }
+  const nobody = { sender: null, nonce: null, correlationId: null, traceParent: null }
   const times = { id: 'an id', createdAt: secondsAgo(3), nextCheckAt: secondsAgo(-2) }
   return { ...recordedTransaction({ ...registration, ...nobody }, times), ...changes }
 }

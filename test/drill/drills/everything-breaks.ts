@@ -60,7 +60,14 @@ async function recordWithoutMessage({ db, chain }: Parts, entries: readonly Entr
   for (const entry of entries) {
     appear(chain, entry)
     const { txHash } = entry
-    const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, correlationId: null }
+    const registration = {
+      chain: 'kaia',
+      txHash,
+      kind: 'order',
+      payload: {},
+      correlationId: null,
+      traceParent: null,
+    }
     await createStore(db).record({ ...registration, sender: senderOf(txHash), nonce: 0 })
     entry.recorded = true
   }

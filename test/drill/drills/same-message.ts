@@ -34,7 +34,7 @@ export const sameMessage: Drill = {
       appear(parts.chain, entry)
       const { txHash } = entry
       const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, sender: null, nonce: null }
-      const { transaction } = await store.record({ ...registration, correlationId: null })
+      const { transaction } = await store.record({ ...registration, correlationId: null, traceParent: null })
       entry.recorded = true
       messages.push(Buffer.from(encodeChecks([checkOf(transaction)])))
     }

@@ -9,6 +9,7 @@ import { type Confirm, createConfirm } from '../../../src/flows/confirm.ts'
 import type { ConfirmObserver, Log } from '../../../src/flows/ports.ts'
 import { createSubmit } from '../../../src/flows/submit.ts'
 import { sweep } from '../../../src/flows/sweep.ts'
+import { NO_TRACING } from '../../../src/observe/tracing.ts'
 import type { Leased } from '../../../src/store/lease.ts'
 import { type BrokerMessage, createModelBroker } from './broker.ts'
 import { createModelChain } from './chain.ts'
@@ -163,6 +164,7 @@ export async function runHistory<Trx>(
       handlers: new Map([[KIND, handler]]),
       policy: { ...MODEL_POLICY, finalityDepthBlocks: depth },
       observer: OBSERVER,
+      tracer: NO_TRACING,
       log: LOG,
     })
   }
@@ -207,6 +209,7 @@ export async function runHistory<Trx>(
     sender: null,
     nonce: null,
     correlationId: null,
+    traceParent: null,
   })
 
   /** What a worker does with a message: handle, send on, and only then ack. */
