@@ -67,7 +67,7 @@ describeWithBroker('tracing', () => {
       expect([version, traceId]).toEqual(['00', TRACE_ID])
       expect(spanId).not.toBe(TRACE_PARENT.split('-')[2])
     } finally {
-      closeAtOnce(collector)
+      await closeAtOnce(collector)
     }
   })
 })

@@ -79,6 +79,7 @@ describe('a foreign message', () => {
         sender: null,
         nonce: null,
         correlationId: 'c-1',
+        traceParent: null,
       },
     })
   })
