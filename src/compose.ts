@@ -7,6 +7,7 @@ import type { Role, RunContext } from './runnable.ts'
 import { serve } from './serve.ts'
 import { countUnsent } from './store/counts.ts'
 import { openDatabase } from './store/database.ts'
+import { readGauges } from './store/gauges.ts'
 import { migrate, pendingMigrations } from './store/migrations.ts'
 import { createStore } from './store/store.ts'
 import { createTableQueue } from './store/table-queue.ts'
@@ -59,10 +60,11 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
         exchange: null,
       }
   lifecycle.add('queue', () => queue.close())
-  const metrics = createMetrics({
+  const measured = { version: packageVersion(), role, chain: config.chain }
+  const metrics = createMetrics(measured, {
+    readDatabase: () => readGauges(db, { chain: config.chain, hasExchange: exchange !== null }),
     queueDepths: queue.depths,
-    openTransactions: store.countOpen,
-    unsentEvents: () => countUnsent(db, { hasExchange: exchange !== null }),
+    isConsuming: queue.isConsuming,
   })
 
   let stopping = false

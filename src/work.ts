@@ -40,7 +40,9 @@ export async function startWorker(role: Role, context: RunContext, parts: Workin
   lifecycle.add('chain', () => chain.close())
   const following = { leads: false, followedBlock: null as number | null }
   const report = startReporting(role, context, store, async () => {
-    return { nodes: await chain.readNodeStates(), ...following }
+    const nodes = await chain.readNodeStates()
+    metrics.sawNodes(nodes)
+    return { nodes, ...following }
   })
   const relay = startSending(context, parts)
   const policy = { ...config, witnesses, replacement: REPLACEMENT_POLICY }
@@ -65,11 +67,14 @@ export async function startWorker(role: Role, context: RunContext, parts: Workin
       chain: name,
       blocks: chain.blocks,
     }
+    function setLeads(leads: boolean): void {
+      following.leads = leads
+      metrics.led(leads)
+    }
+    setLeads(false)
     async function followWhileLeading(led: AbortSignal): Promise<void> {
-      following.leads = true
-      await follow(followDependencies, led).finally(() => {
-        following.leads = false
-      })
+      setLeads(true)
+      await follow(followDependencies, led).finally(() => setLeads(false))
     }
     const leading = repeat(
       (signal) => lead(databaseUrl, `follow ${name}`, followWhileLeading, signal),

@@ -1,179 +1,183 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { NodeState } from '../domain/process.ts'
 import type { Transaction } from '../domain/transaction.ts'
+import { COUNTERS, GAUGES, HISTOGRAMS, type MetricDefinition } from './metric-definitions.ts'
 
-/** What is asked at each scrape; a source that fails leaves its gauge out. */
+/** What runs, for `confirmd_build_info`. */
+export interface MeasuredProcess {
+  readonly version: string
+  readonly role: 'start' | 'api' | 'worker'
+  readonly chain: string
+}
+
+/** What the database knows at the moment, for the gauges that are the same at every process. */
+export interface DatabaseGauges {
+  readonly openTransactions: Readonly<Record<string, number>>
+  readonly oldestPendingAgeSeconds: number
+  /** By what they wait for. */
+  readonly unsentEvents: Readonly<Record<string, number>>
+  readonly oldestUnsentEventAgeSeconds: Readonly<Record<string, number>>
+  readonly webhooks: Readonly<Record<string, number>>
+  readonly followedBlockNumber: number | null
+}
+
+/** What is asked at each scrape; a source that fails, or takes too long, leaves its gauges out. */
 export interface GaugeSources {
+  readonly readDatabase: () => Promise<DatabaseGauges>
   /** Messages by queue. */
   readonly queueDepths: () => Promise<Readonly<Record<string, number>>>
-  /** Open transactions by state. */
-  readonly openTransactions: () => Promise<object>
-  /** Events that are committed and on their way, by what they wait for. */
-  readonly unsentEvents: () => Promise<object>
+  readonly isConsuming: () => boolean
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
 
+/** Well within the 10 s that Prometheus waits by default. */
+const SAMPLE_TIMEOUT_MS = 5_000
+/** The nodes are asked every few seconds; one that was not heard of for so long did not answer. */
+const HEARD_OF_MS = 15_000
+
 /** The metrics of one process. Counted after the commit, so that a counter never runs ahead of the database. */
-export function createMetrics(sources: GaugeSources) {
+export function createMetrics(running: MeasuredProcess, sources: GaugeSources) {
   const registry = new Registry()
-  const registers = [registry]
   collectDefaultMetrics({ register: registry })
 
-  const checks = new Counter({
-    name: 'confirmd_checks_total',
-    help: 'Looks at a transaction by what became of it',
-    labelNames: ['outcome'],
-    registers,
-  })
-  const retries = new Counter({
-    name: 'confirmd_retries_total',
-    help: 'Checks put on a wait tier, by reason',
-    labelNames: ['reason'],
-    registers,
-  })
-  const settled = new Counter({
-    name: 'confirmd_settled_total',
-    help: 'Transitions out of pending that were committed, by the status reached',
-    labelNames: ['status'],
-    registers,
-  })
-  const settleLatency = new Histogram({
-    name: 'confirmd_settle_latency_seconds',
-    help: 'Time from the registration to the committed verdict',
-    buckets: [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 3600],
-    registers,
-  })
-  const handlerFailures = new Counter({
-    name: 'confirmd_handler_failures_total',
-    help: 'Business writes that threw, by kind',
-    labelNames: ['kind'],
-    registers,
-  })
-  const republished = new Counter({
-    name: 'confirmd_sweep_republished_total',
-    help: 'Overdue checks that the sweep published again',
-    registers,
-  })
-  const parked = new Counter({
-    name: 'confirmd_parked_total',
-    help: 'Messages set aside for a person, by reason',
-    labelNames: ['reason'],
-    registers,
-  })
-  const rpcCalls = new Counter({
-    name: 'confirmd_rpc_calls_total',
-    help: 'Calls to nodes',
-    labelNames: ['node', 'method'],
-    registers,
-  })
-  const rpcErrors = new Counter({
-    name: 'confirmd_rpc_errors_total',
-    help: 'Calls to nodes that brought no result',
-    labelNames: ['node', 'method', 'code'],
-    registers,
-  })
-  const refused = new Counter({
-    name: 'confirmd_http_refused_total',
-    help: 'Requests turned away before their route, by reason',
-    labelNames: ['reason'],
-    registers,
-  })
-  const followedBlock = new Gauge({
-    name: 'confirmd_follow_block',
-    help: 'Newest block that was followed; only in the process that leads',
-    registers,
-  })
-  const followDelay = new Histogram({
-    name: 'confirmd_follow_delay_seconds',
-    help: "Time from a block's timestamp until its transactions were settled",
-    buckets: [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 60, 3600],
-    registers,
-  })
-  const followMatches = new Counter({
-    name: 'confirmd_follow_matches_total',
-    help: 'Transactions without a verdict that were found in blocks',
-    registers,
-  })
-  const followSkipped = new Counter({
-    name: 'confirmd_follow_skipped_blocks_total',
-    help: 'Blocks that were not followed because they were too many',
-    registers,
-  })
-  const announced = new Counter({
-    name: 'confirmd_events_announced_total',
-    help: 'Events that the exchange has taken',
-    registers,
-  })
-  const announceDelay = new Histogram({
-    name: 'confirmd_announce_delay_seconds',
-    help: 'Time from the verdict until the exchange has taken its event',
-    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600],
-    registers,
-  })
-  const webhookAttempts = new Counter({
-    name: 'confirmd_webhook_attempts_total',
-    help: 'Requests to webhooks, by what became of the delivery',
-    labelNames: ['delivery'],
-    registers,
-  })
-  sampledGauge('confirmd_unsent_events', 'Events on their way', 'to', sources.unsentEvents)
-  sampledGauge('confirmd_queue_depth', 'Messages in a queue', 'queue', sources.queueDepths)
-  sampledGauge('confirmd_open_transactions', 'Rows without a verdict', 'state', sources.openTransactions)
+  const counters = mapValues(COUNTERS, (definition) => new Counter(optionsOf(definition)))
+  const histograms = mapValues(
+    HISTOGRAMS,
+    (definition) => new Histogram({ ...optionsOf(definition), buckets: [...definition.buckets] }),
+  )
+  const gauges = mapValues(GAUGES, (definition) => new Gauge(optionsOf(definition)))
+  for (const name of namesOf(COUNTERS)) startAtZero(COUNTERS[name], counters[name])
+  gauges.buildInfo.set({ ...running }, 1)
+  // Until it is known whether the process may follow the blocks at all.
+  gauges.leading.remove()
+  let nodes: readonly NodeState[] = []
 
-  function sampledGauge(name: string, help: string, label: string, sample: () => Promise<object>): void {
-    new Gauge({
-      name,
-      help,
-      labelNames: [label],
-      registers,
-      async collect() {
-        this.reset()
-        const values = await sample().catch(() => ({}))
-        for (const [key, value] of Object.entries(values)) this.set({ [label]: key }, Number(value))
-      },
-    })
+  /** What only workers have is not shown elsewhere: a 0 there would say something untrue. */
+  function optionsOf({ name, help, source, labels = {} }: MetricDefinition) {
+    const isShown = source !== 'worker' || running.role !== 'api'
+    return { name, help, labelNames: Object.keys(labels), registers: isShown ? [registry] : [] }
+  }
+
+  async function sample(): Promise<void> {
+    const [database, depths] = await Promise.all([
+      inTime(sources.readDatabase()),
+      inTime(sources.queueDepths()),
+    ])
+    gauges.databaseUp.set(database ? 1 : 0)
+    gauges.consuming.set(sources.isConsuming() ? 1 : 0)
+    setEach(gauges.queuedMessages, 'queue', depths ?? {})
+    setEach(gauges.openTransactions, 'state', database?.openTransactions ?? {})
+    setEach(gauges.unsentEvents, 'to', database?.unsentEvents ?? {})
+    setEach(gauges.oldestUnsentAge, 'to', database?.oldestUnsentEventAgeSeconds ?? {})
+    setEach(gauges.webhooks, 'state', database?.webhooks ?? {})
+    setOrLeaveOut(gauges.oldestPendingAge, database?.oldestPendingAgeSeconds)
+    setOrLeaveOut(gauges.followedBlock, database?.followedBlockNumber)
+    setNodes()
+  }
+
+  function setNodes(): void {
+    const nowMs = Date.now()
+    const best = Math.max(0, ...nodes.map(({ headNumber }) => headNumber ?? 0))
+    const isHeardOf = ({ seenAt }: NodeState) => seenAt !== null && nowMs - Date.parse(seenAt) < HEARD_OF_MS
+    for (const gauge of [gauges.rpcUp, gauges.rpcHead, gauges.rpcLag, gauges.rpcHeadAge]) gauge.reset()
+    for (const state of nodes) {
+      const { name: node, headNumber, headAt, problem } = state
+      gauges.rpcUp.set({ node }, problem === null ? 1 : 0)
+      if (headNumber === null || headAt === null) continue
+      gauges.rpcHead.set({ node }, headNumber)
+      if (!isHeardOf(state)) continue
+      gauges.rpcLag.set({ node }, best - headNumber)
+      gauges.rpcHeadAge.set({ node }, Math.max(0, nowMs - Date.parse(headAt)) / 1000)
+    }
   }
 
   return {
     contentType: registry.contentType,
-    render: () => registry.metrics(),
-    checked: (outcome: string) => checks.inc({ outcome }),
-    retried: (reason: string) => retries.inc({ reason }),
-    settled: (transaction: Transaction) => {
-      settled.inc({ status: transaction.status })
-      const settledAt = transaction.settledAt?.getTime() ?? Date.now()
-      settleLatency.observe((settledAt - transaction.createdAt.getTime()) / 1000)
+    render: async () => {
+      await sample()
+      return registry.metrics()
     },
-    stalled: () => settled.inc({ status: 'stalled' }),
-    expired: () => settled.inc({ status: 'expired' }),
-    handlerFailed: (kind: string) => handlerFailures.inc({ kind }),
-    parked: (reason: string) => parked.inc({ reason }),
-    refused: (reason: string) => refused.inc({ reason }),
-    republished: (count: number) => republished.inc(count),
-    followed: ({ number, timeMs }: { number: number; timeMs: number }, matches: number) => {
-      followedBlock.set(number)
-      followDelay.observe(Math.max(0, Date.now() - timeMs) / 1000)
-      followMatches.inc(matches)
+    checked: (outcome: string) => counters.checks.inc({ outcome }),
+    retried: (reason: string) => counters.retries.inc({ reason }),
+    settled: ({ status, createdAt, settledAt }: Transaction) => {
+      counters.transitions.inc({ status })
+      histograms.settleLatency.observe(secondsBetween(createdAt, settledAt ?? new Date()))
     },
+    stalled: () => counters.transitions.inc({ status: 'stalled' }),
+    expired: () => counters.transitions.inc({ status: 'expired' }),
+    handlerFailed: (kind: string) => counters.handlerFailures.inc({ kind }),
+    parked: (reason: string) => counters.parked.inc({ reason }),
+    refused: (reason: string) => counters.refused.inc({ reason }),
+    republished: (count: number) => counters.republished.inc(count),
+    followed: ({ timeMs }: { number: number; timeMs: number }, matches: number) => {
+      histograms.followDelay.observe(secondsBetween(new Date(timeMs), new Date()))
+      counters.followMatches.inc(matches)
+    },
+    skipped: (blocks: number) => counters.followSkipped.inc(blocks),
     announced: (events: readonly { createdAt: Date }[]) => {
-      announced.inc(events.length)
-      for (const { createdAt } of events) {
-        announceDelay.observe(Math.max(0, Date.now() - createdAt.getTime()) / 1000)
-      }
+      counters.announced.inc(events.length)
+      const now = new Date()
+      for (const { createdAt } of events) histograms.announceDelay.observe(secondsBetween(createdAt, now))
     },
-    attempted: (delivery: string) => webhookAttempts.inc({ delivery }),
-    skipped: (blocks: number) => followSkipped.inc(blocks),
-    rpcCalled: ({
-      node,
-      method,
-      error,
-    }: {
-      node: string
-      method: string
-      error: { code: string } | null
-    }) => {
-      rpcCalls.inc({ node, method })
-      if (error) rpcErrors.inc({ node, method, code: error.code })
+    attempted: (delivery: string) => counters.webhookAttempts.inc({ delivery }),
+    rpcCalled: (call: { node: string; method: string; error: { code: string } | null }) => {
+      const { node, method, error } = call
+      counters.rpcCalls.inc({ node, method })
+      if (error) counters.rpcErrors.inc({ node, method, code: error.code })
     },
+    /** The nodes as they were just seen. */
+    sawNodes: (seen: readonly NodeState[]) => {
+      nodes = seen
+    },
+    /** Whether the process follows the blocks. */
+    led: (leads: boolean) => gauges.leading.set(leads ? 1 : 0),
   }
+}
+
+/** A counter that appears with its first count has no increase then, and an alert on it would come too late. */
+function startAtZero({ labels = {} }: MetricDefinition, counter: Counter): void {
+  const [[label, values] = ['', ''], ...others] = Object.entries(labels)
+  if (others.length > 0 || typeof values === 'string') return
+  for (const value of values) counter.inc({ [label]: value }, 0)
+}
+
+function setEach(gauge: Gauge, label: string, values: Readonly<Record<string, number>>): void {
+  gauge.reset()
+  for (const [key, value] of Object.entries(values)) gauge.set({ [label]: key }, value)
+}
+
+function setOrLeaveOut(gauge: Gauge, value: number | null | undefined): void {
+  // Without a label, `reset` would set it to 0.
+  if (value === null || value === undefined) gauge.remove()
+  else gauge.set(value)
+}
+
+function secondsBetween(from: Date, to: Date): number {
+  return Math.max(0, to.getTime() - from.getTime()) / 1000
+}
+
+/** Null if it fails or takes too long: a database that hangs must not take the other metrics along. */
+async function inTime<T>(sampling: Promise<T>): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), SAMPLE_TIMEOUT_MS)
+  })
+  try {
+    return await Promise.race([sampling.catch(() => null), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function namesOf<T extends object>(definitions: T): (keyof T)[] {
+  return Object.keys(definitions) as (keyof T)[]
+}
+
+function mapValues<K extends string, D, M>(
+  definitions: Readonly<Record<K, D>>,
+  make: (definition: D) => M,
+): Readonly<Record<K, M>> {
+  const made = namesOf(definitions).map((name) => [name, make(definitions[name])])
+  return Object.fromEntries(made) as Record<K, M>
 }

@@ -295,12 +295,12 @@ describe('around the API', () => {
     for (const name of [
       'checks_total',
       'retries_total',
-      'settled_total',
+      'transitions_total',
       'settle_latency_seconds',
       'handler_failures_total',
       'sweep_republished_total',
       'parked_total',
-      'queue_depth',
+      'queued_messages',
       'rpc_calls_total',
       'rpc_errors_total',
     ]) {

@@ -1,0 +1,71 @@
+import type { Knex } from 'knex'
+import { countOpen, countUnsent } from './counts.ts'
+import { prepared } from './statement.ts'
+
+/** What the metrics show of the database, all of it from indexes. */
+export async function readGauges(
+  db: Knex,
+  { chain, hasExchange }: { chain: string; hasExchange: boolean },
+): Promise<{
+  openTransactions: Readonly<Record<string, number>>
+  oldestPendingAgeSeconds: number
+  unsentEvents: Readonly<Record<string, number>>
+  oldestUnsentEventAgeSeconds: Readonly<Record<string, number>>
+  webhooks: Readonly<Record<string, number>>
+  followedBlockNumber: number | null
+}> {
+  const [openTransactions, unsentEvents, webhooks, [ages]] = await Promise.all([
+    countOpen(db),
+    countUnsent(db, { hasExchange }),
+    countWebhooksByState(db),
+    prepared<Ages>(db, 'confirmd-gauges-1', AGES, { chain }),
+  ])
+  const { oldest_pending, oldest_unannounced, oldest_undelivered, followed } = ages ?? {}
+  return {
+    openTransactions,
+    oldestPendingAgeSeconds: Number(oldest_pending ?? 0),
+    unsentEvents: { ...unsentEvents },
+    oldestUnsentEventAgeSeconds: {
+      webhooks: Number(oldest_undelivered ?? 0),
+      ...(hasExchange ? { exchange: Number(oldest_unannounced ?? 0) } : {}),
+    },
+    webhooks,
+    followedBlockNumber: followed ? Number(followed) : null,
+  }
+}
+
+interface Ages {
+  readonly oldest_pending: string | null
+  readonly oldest_unannounced: string | null
+  readonly oldest_undelivered: string | null
+  readonly followed: string | null
+}
+
+/** Ids are made at the registration and sort by its time; so do positions and numbers of events, nearly. */
+const AGES = `
+  SELECT
+    (SELECT extract(epoch FROM now() - created_at) FROM transaction_history
+      WHERE status = 'pending' AND parked_at IS NULL ORDER BY id LIMIT 1) AS oldest_pending,
+    extract(epoch FROM now() - least(
+      (SELECT created_at FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT 1),
+      (SELECT created_at FROM outbox
+        WHERE sequence > (SELECT sequence FROM event_cursors WHERE name = 'announced')
+        ORDER BY sequence LIMIT 1))) AS oldest_unannounced,
+    (SELECT extract(epoch FROM now() - min(d.created_at))
+       FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+      WHERE d.status = 'pending' AND w.enabled) AS oldest_undelivered,
+    (SELECT block_number FROM chain_cursors WHERE chain = :chain) AS followed`
+
+async function countWebhooksByState(db: Knex): Promise<Readonly<Record<string, number>>> {
+  const [row] = await prepared<Record<string, number>>(
+    db,
+    'confirmd-webhook-states-1',
+    `SELECT count(*) FILTER (WHERE enabled AND failing_since IS NULL)::int AS working,
+            count(*) FILTER (WHERE enabled AND failing_since IS NOT NULL)::int AS failing,
+            count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NOT NULL)::int AS "switched-off",
+            count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NULL)::int AS disabled
+       FROM webhooks`,
+    {},
+  )
+  return row ?? {}
+}
