@@ -7,6 +7,7 @@ import { createTemporaryFolder } from '../../src/dev/temporary-folder.ts'
 import { createLifecycle } from '../../src/lifecycle.ts'
 import { migrate } from '../../src/store/migrations.ts'
 import { findPikaPython } from './find-pika-python.ts'
+import { findPrometheus, type Prometheus } from './find-prometheus.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -18,6 +19,8 @@ declare module 'vitest' {
     amqpUrl: string | null
     /** A Python that has pika. Null: there is none here. */
     pikaPython: string | null
+    /** The programs of Prometheus. Null: they are not installed here. */
+    prometheus: Prometheus | null
   }
 }
 
@@ -44,12 +47,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const amqpUrl = process.env['TEST_AMQP_URL'] ?? (await privateBrokerUrl())
     if (amqpUrl) await (await connect(amqpUrl)).close()
     const pikaPython = await findPikaPython()
-    reportMissing({ amqpUrl, pikaPython })
+    const prometheus = await findPrometheus()
+    const found = { amqpUrl, pikaPython, prometheus }
+    reportMissing(found)
     project.provide('serverUrl', serverUrl)
     project.provide('templateDatabase', templateDatabase)
     project.provide('runId', runId)
     project.provide('amqpUrl', amqpUrl)
     project.provide('pikaPython', pikaPython)
+    project.provide('prometheus', prometheus)
 
     return async () => {
       const { rows } = await server.raw<{ rows: { datname: string }[] }>(
@@ -57,7 +63,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
         [`confirmd_test_${runId}%`],
       )
       await lifecycle.releaseAll()
-      reportMissing({ amqpUrl, pikaPython })
+      reportMissing(found)
       if (rows.length > 0)
         throw new Error(`databases left behind: ${rows.map((row) => row.datname).join(', ')}`)
     }
@@ -93,14 +99,16 @@ export function databaseUrl(serverUrl: string, name: string): string {
 interface Found {
   readonly amqpUrl: string | null
   readonly pikaPython: string | null
+  readonly prometheus: Prometheus | null
 }
 
 /** Says which tests are not run, and why; throws where that is forbidden. */
-function reportMissing({ amqpUrl, pikaPython }: Found): void {
+function reportMissing({ amqpUrl, pikaPython, prometheus }: Found): void {
   if (amqpUrl === null) {
     report('no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL', 'TEST_REQUIRE_RABBITMQ')
   }
   if (pikaPython === null) report('no Python with pika: install python3-pika', 'TEST_REQUIRE_PIKA')
+  if (prometheus === null) report('no Prometheus: install prometheus', 'TEST_REQUIRE_PROMETHEUS')
 }
 
 function report(problem: string, forbidding: string): void {

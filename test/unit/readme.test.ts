@@ -76,5 +76,6 @@ it('docker-compose.yml runs roles that exist, with settings that exist, in an or
   const mounted = Object.values(compose.services).flatMap(({ volumes = [] }) =>
     volumes.map((each) => each.split(':')[0]),
   )
-  expect(mounted.sort()).toEqual(Object.keys(compose.volumes).sort())
+  const named = mounted.filter((each) => !each?.startsWith('./'))
+  expect(named.sort()).toEqual(Object.keys(compose.volumes).sort())
 })
