@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { COUNTERS, GAUGES, HISTOGRAMS, type MetricDefinition } from '../../src/observe/metric-definitions.ts'
 import { createWorld, type RunningConfirmd, register, untilStatus, type World } from '../support/confirmd.ts'
 import { randomHash } from '../support/scripted-node.ts'
 
@@ -290,21 +291,12 @@ describe('around the API', () => {
     expect((await fetch(`${api.url}/docs`)).status).toBe(200)
   })
 
-  it('has metrics', async () => {
+  it('has metrics, those of a worker not among them', async () => {
     const text = await (await fetch(`${api.url}/metrics`)).text()
-    for (const name of [
-      'checks_total',
-      'retries_total',
-      'transitions_total',
-      'settle_latency_seconds',
-      'handler_failures_total',
-      'sweep_republished_total',
-      'parked_total',
-      'queued_messages',
-      'rpc_calls_total',
-      'rpc_errors_total',
-    ]) {
-      expect(text).toContain(`# HELP confirmd_${name} `)
+    const all: MetricDefinition[] = [COUNTERS, HISTOGRAMS, GAUGES].flatMap((each) => Object.values(each))
+    expect(new Set(all.map(({ source }) => source))).toEqual(new Set(['every', 'worker', 'shared']))
+    for (const { name, source } of all) {
+      expect(text.includes(`# HELP ${name} `), name).toBe(source !== 'worker')
     }
   })
 })
