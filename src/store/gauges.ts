@@ -41,13 +41,16 @@ interface Ages {
   readonly followed: string | null
 }
 
-/** Ids are made at the registration and sort by its time; so do positions and numbers of events, nearly. */
+/**
+ * From partial indexes, which hold little. `ORDER BY id LIMIT 1` was tried for the oldest: it was planned as a walk
+ * through the primary key, past all that is settled, to the first that is pending.
+ */
 const AGES = `
   SELECT
-    (SELECT extract(epoch FROM now() - created_at) FROM transaction_history
-      WHERE status = 'pending' AND parked_at IS NULL ORDER BY id LIMIT 1) AS oldest_pending,
+    (SELECT extract(epoch FROM now() - min(created_at)) FROM transaction_history
+      WHERE status = 'pending' AND parked_at IS NULL) AS oldest_pending,
     extract(epoch FROM now() - least(
-      (SELECT created_at FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT 1),
+      (SELECT min(created_at) FROM outbox WHERE sequence IS NULL),
       (SELECT created_at FROM outbox
         WHERE sequence > (SELECT sequence FROM event_cursors WHERE name = 'announced')
         ORDER BY sequence LIMIT 1))) AS oldest_unannounced,
