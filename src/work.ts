@@ -35,6 +35,7 @@ export async function startWorker(role: Role, context: RunContext, parts: Workin
   const { store, queue, metrics, tracing } = parts
   const { config, log, lifecycle } = context
   const handlers = await loadHandlers(config.handlers)
+  metrics.handles(handlers.keys())
   const witnesses = witnessesOf(config)
   const chain = await openConfiguredChain(context, metrics)
   lifecycle.add('chain', () => chain.close())

@@ -45,7 +45,7 @@ export const COUNTERS = {
     name: 'confirmd_handler_failures_total',
     help: 'Business writes that threw or took too long, by kind; each took its verdict back with it',
     source: 'worker',
-    labels: { kind: 'kind of the transaction' },
+    labels: { kind: 'each kind that HANDLERS has' },
   },
   parked: {
     name: 'confirmd_parked_total',

@@ -106,6 +106,10 @@ export function createMetrics(running: MeasuredProcess, sources: GaugeSources) {
     },
     stalled: () => counters.transitions.inc({ status: 'stalled' }),
     expired: () => counters.transitions.inc({ status: 'expired' }),
+    /** The kinds whose business writes may fail: their counters are there before the first does. */
+    handles: (kinds: Iterable<string>) => {
+      for (const kind of kinds) counters.handlerFailures.inc({ kind }, 0)
+    },
     handlerFailed: (kind: string) => counters.handlerFailures.inc({ kind }),
     parked: (reason: string) => counters.parked.inc({ reason }),
     refused: (reason: string) => counters.refused.inc({ reason }),
