@@ -7,13 +7,14 @@ import { events } from './benchmarks/events.ts'
 import { growth } from './benchmarks/growth.ts'
 import { latency } from './benchmarks/latency.ts'
 import { memory } from './benchmarks/memory.ts'
+import { size } from './benchmarks/size.ts'
 import { throughput } from './benchmarks/throughput.ts'
 import { workers } from './benchmarks/workers.ts'
 import { type Parts, startParts } from './parts.ts'
 import { type Result, record, renderResult } from './results.ts'
 
 /** `npm run bench -- <name …|all> [--rounds 3] [--smoke]` */
-const BENCHMARKS: readonly Benchmark[] = [throughput, latency, calls, growth, memory, workers, events]
+const BENCHMARKS: readonly Benchmark[] = [throughput, latency, calls, growth, memory, workers, events, size]
 const LEAST_ROUNDS = 3
 
 const { values: options, positionals } = parseArgs({
