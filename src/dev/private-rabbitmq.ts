@@ -9,6 +9,8 @@ import { accepts, freePort } from './ports.ts'
 /** A RabbitMQ of our own, started from an installed server, beside any other that runs. */
 export interface PrivateRabbitmq {
   readonly url: string
+  /** With this environment RabbitMQ's own tools speak to this server. */
+  readonly toolEnvironment: Readonly<Record<string, string>>
   stop(): Promise<void>
   /** Kills the server without warning; `restart` brings it back with its data. */
   kill(): Promise<void>
@@ -88,8 +90,13 @@ export async function startPrivateRabbitmq(serverPath: string, folder: string): 
     await epmd.stop()
     throw error
   }
+  const toolEnvironment = {
+    ...environment,
+    PATH: `${dirname(serverPath)}:${process.env['PATH'] ?? ''}`,
+  }
   return {
     url,
+    toolEnvironment,
     stop: async () => {
       await server.stop()
       await epmd.stop()
@@ -103,7 +110,7 @@ export async function startPrivateRabbitmq(serverPath: string, folder: string): 
     },
     control: async (...parameters) => {
       const command = join(dirname(serverPath), 'rabbitmqctl')
-      const env = { ...process.env, ...environment }
+      const env = { ...process.env, ...toolEnvironment }
       const { stdout } = await promisify(execFile)(command, ['--quiet', ...parameters], { cwd: home, env })
       return stdout
     },

@@ -8,6 +8,7 @@ import { createLifecycle } from '../../src/lifecycle.ts'
 import { migrate } from '../../src/store/migrations.ts'
 import { findPikaPython } from './find-pika-python.ts'
 import { findPrometheus, type Prometheus } from './find-prometheus.ts'
+import { findPostgresTools } from './find-postgres-tools.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -21,6 +22,8 @@ declare module 'vitest' {
     pikaPython: string | null
     /** The programs of Prometheus. Null: they are not installed here. */
     prometheus: Prometheus | null
+    /** Where PostgreSQL's server and tools of one version are. Null: they are not installed. */
+    postgresTools: string | null
   }
 }
 
@@ -48,7 +51,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     if (amqpUrl) await (await connect(amqpUrl)).close()
     const pikaPython = await findPikaPython()
     const prometheus = await findPrometheus()
-    const found = { amqpUrl, pikaPython, prometheus }
+    const postgresTools = await findPostgresTools()
+    const found = { amqpUrl, pikaPython, prometheus, postgresTools }
     reportMissing(found)
     project.provide('serverUrl', serverUrl)
     project.provide('templateDatabase', templateDatabase)
@@ -56,6 +60,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide('amqpUrl', amqpUrl)
     project.provide('pikaPython', pikaPython)
     project.provide('prometheus', prometheus)
+    project.provide('postgresTools', postgresTools)
 
     return async () => {
       const { rows } = await server.raw<{ rows: { datname: string }[] }>(
@@ -100,15 +105,19 @@ interface Found {
   readonly amqpUrl: string | null
   readonly pikaPython: string | null
   readonly prometheus: Prometheus | null
+  readonly postgresTools: string | null
 }
 
 /** Says which tests are not run, and why; throws where that is forbidden. */
-function reportMissing({ amqpUrl, pikaPython, prometheus }: Found): void {
+function reportMissing({ amqpUrl, pikaPython, prometheus, postgresTools }: Found): void {
   if (amqpUrl === null) {
     report('no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL', 'TEST_REQUIRE_RABBITMQ')
   }
   if (pikaPython === null) report('no Python with pika: install python3-pika', 'TEST_REQUIRE_PIKA')
   if (prometheus === null) report('no Prometheus: install prometheus', 'TEST_REQUIRE_PROMETHEUS')
+  if (postgresTools === null) {
+    report('no PostgreSQL with pg_dump: install postgresql', 'TEST_REQUIRE_POSTGRES_TOOLS')
+  }
 }
 
 function report(problem: string, forbidding: string): void {

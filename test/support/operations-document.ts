@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs'
+
+/** A block of commands in docs/operations.md. */
+export interface CommandBlock {
+  /** The nearest heading above it. */
+  readonly heading: string
+  /** Which one it is below that heading, from 1. */
+  readonly place: number
+  readonly commands: string
+  /** Whether the text before it does not say that it was not tried. */
+  readonly isTried: boolean
+}
+
+const NOT_TRIED = '*(not tried here)*'
+
+export const operationsText = readFileSync('docs/operations.md', 'utf8')
+
+export const commandBlocks: readonly CommandBlock[] = readBlocks(operationsText.split('\n'))
+
+function readBlocks(lines: readonly string[]): CommandBlock[] {
+  const blocks: CommandBlock[] = []
+  let heading = ''
+  let place = 0
+  let paragraph = ''
+  let commands: string | null = null
+  for (const [index, line] of lines.entries()) {
+    if (commands !== null) {
+      if (line === '```') {
+        blocks.push({ heading, place, commands, isTried: !paragraph.includes(NOT_TRIED) })
+        commands = null
+      } else commands += `${line}\n`
+    } else if (line.startsWith('#')) {
+      heading = line.replace(/^#+ /, '')
+      place = 0
+    } else if (line === '```bash') {
+      place += 1
+      commands = ''
+    } else if (line !== '') {
+      paragraph = lines[index - 1] === '' ? line : `${paragraph}\n${line}`
+    }
+  }
+  return blocks
+}
+
+/** The commands of a block that is tried. */
+export function commandsOf(heading: string, place = 1): string {
+  const found = commandBlocks.find((block) => block.heading === heading && block.place === place)
+  if (!found?.isTried) throw new Error(`docs/operations.md has no block ${place} to try under '${heading}'`)
+  return found.commands
+}
