@@ -11,7 +11,8 @@ export interface CommandBlock {
   readonly isTried: boolean
 }
 
-const NOT_TRIED = '*(not tried here)*'
+/** Says in a paragraph that the commands in it, or in the block below it, were not run. */
+export const NOT_TRIED = '*(not tried here)*'
 
 export const operationsText = readFileSync('docs/operations.md', 'utf8')
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { SETTING_LIST } from '../../src/config.ts'
-import { operationsText } from '../support/operations-document.ts'
+import { commandBlocks, NOT_TRIED, operationsText } from '../support/operations-document.ts'
 
 const ALERTS = 'deploy/monitoring/alerts.yml'
 
@@ -38,6 +38,20 @@ describe('docs/operations.md', () => {
     for (const [, target = ''] of operationsText.matchAll(/\]\(([^)]+)\)/g)) {
       if (target.startsWith('#')) expect(anchors).toContain(target.slice(1))
       else expect(existsSync(`docs/${target}`), target).toBe(true)
+    }
+  })
+
+  it('has no command within the text that is neither marked as not tried nor in a block that is run', () => {
+    const run = commandBlocks.filter(({ isTried }) => isTried).map(({ commands }) => commands)
+    const text = operationsText.replaceAll(/^```[\s\S]*?^```$/gm, '')
+    for (const paragraph of text.split('\n\n').filter((each) => !each.includes(NOT_TRIED))) {
+      const named = paragraph.matchAll(/`((?:kubectl|psql|pg_\w+|createdb|rabbitmq\S+|curl|node) [^`]+)`/g)
+      for (const [, command = ''] of named) {
+        expect(
+          run.some((commands) => commands.includes(command)),
+          command,
+        ).toBe(true)
+      }
     }
   })
 
