@@ -90,7 +90,11 @@ describe.runIf(isPossible)('docs/operations.md', () => {
 
   async function onServer(work: (server: Knex) => Promise<unknown>): Promise<void> {
     const server = openDatabase({ url: adminUrl(), poolMax: 1, applicationName: 'test' })
-    await work(server).finally(() => server.destroy())
+    try {
+      await work(server)
+    } finally {
+      await server.destroy()
+    }
   }
 
   async function start(role: Role): Promise<string> {

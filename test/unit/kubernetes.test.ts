@@ -68,6 +68,7 @@ interface Spec {
   readonly ingress: readonly object[]
   readonly scaleTargetRef: object
   readonly minReplicaCount: number
+  readonly maxReplicaCount: number
   readonly triggers: readonly object[]
 }
 
@@ -220,7 +221,7 @@ describe('deploy/kubernetes', () => {
     expect(ofKind('Service').map(({ spec }) => spec.selector)).toEqual([labelsOf('api')])
     const [policy] = ofKind('NetworkPolicy')
     for (const { metadata } of pods) {
-      expect(metadata.labels).toMatchObject(policy?.spec.podSelector.matchLabels)
+      expect(metadata.labels).toMatchObject(policy?.spec.podSelector.matchLabels ?? { none: '' })
     }
   })
 
@@ -277,5 +278,13 @@ describe('deploy/kubernetes', () => {
     expect(authentication?.spec).toEqual({
       secretTargetRef: [{ parameter: 'host', name: 'confirmd', key: 'AMQP_URL' }],
     })
+  })
+
+  it('at its largest, and while it is rolled, fits into the connections of a PostgreSQL as it comes', () => {
+    const poolMax = Number(settings['DATABASE_POOL_MAX'])
+    const apis = (deployments[0]?.spec.replicas ?? Number.NaN) + 1
+    const workers = (ofKind('ScaledObject')[0]?.spec.maxReplicaCount ?? Number.NaN) + 1
+    // Of 100 three are kept for superusers.
+    expect(apis * poolMax + workers * (poolMax + 1)).toBeLessThanOrEqual(97)
   })
 })
