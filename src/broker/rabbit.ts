@@ -29,7 +29,7 @@ const MAX_IN_FLIGHT = 10_000
 type Route = Pick<OutgoingMessage, 'exchange' | 'routingKey'>
 
 /** Header of a parked message that says why it is there. */
-const PARK_REASON_HEADER = 'x-confirmd-reason'
+export const PARK_REASON_HEADER = 'x-confirmd-reason'
 
 /** RabbitMQ as check queue and as the place where outcomes are announced. */
 export interface Rabbit {

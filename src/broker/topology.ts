@@ -122,12 +122,19 @@ async function declare(what: string, name: string, assert: () => Promise<unknown
   try {
     await assert()
   } catch (error) {
-    if ((error as { code?: unknown }).code !== PRECONDITION_FAILED) throw error
-    const difference = /inequivalent arg .*$/.exec((error as Error).message)?.[0].replace(/"$/, '')
+    const difference = readDifference(error)
+    if (difference === null) throw error
     throw new TopologyMismatchError(
-      `the ${what} '${name}' exists with other properties (${difference ?? (error as Error).message}). ` +
+      `the ${what} '${name}' exists with other properties (${difference}). ` +
         'Empty and delete it, or choose another AMQP_PREFIX',
       { cause: error },
     )
   }
+}
+
+/** Which property differs, in the broker's words; null if this is another error. */
+export function readDifference(error: unknown): string | null {
+  const { code, message } = error as { code?: unknown; message: string }
+  if (code !== PRECONDITION_FAILED) return null
+  return /inequivalent arg .*$/.exec(message)?.[0].replace(/"$/, '') ?? message
 }
