@@ -12,6 +12,7 @@ export interface EmbeddedPart {
 }
 
 const FOLDER = '.confirmd'
+const POSTGRES_FOLDER = 'postgres'
 
 /** Starts what the configuration leaves out, keeping its data under `.confirmd/`. */
 export async function embedMissing(
@@ -23,12 +24,12 @@ export async function embedMissing(
   let { databaseUrl, rpcUrls, rpcWebSocketUrls } = config
   if (databaseUrl === null) {
     const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
-    const postgres = await startEmbeddedPostgres({ folder: join(folder, 'postgres') })
+    const postgres = await startEmbeddedPostgres({ folder: join(folder, POSTGRES_FOLDER) })
     lifecycle.add('embedded PostgreSQL', postgres.stop)
     databaseUrl = postgres.url
     parts.push({
       part: 'PostgreSQL',
-      location: `127.0.0.1:${postgres.port}, data in ${FOLDER}/postgres`,
+      location: `127.0.0.1:${postgres.port}, data in ${FOLDER}/${POSTGRES_FOLDER}`,
       insteadSet: 'DATABASE_URL',
     })
   }
@@ -47,4 +48,10 @@ export async function embedMissing(
     })
   }
   return { databaseUrl, rpcUrls, rpcWebSocketUrls, parts }
+}
+
+/** The URL of the database of a `start` that runs with its embedded one in this folder; null if there is none. */
+export async function findEmbeddedDatabase(): Promise<string | null> {
+  const { findRunningPostgres } = await import('./embedded-postgres.ts')
+  return findRunningPostgres(resolve(FOLDER, POSTGRES_FOLDER))
 }

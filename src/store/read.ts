@@ -86,24 +86,41 @@ export async function findDecided(db: Knex, ids: readonly string[]): Promise<str
   return rows.map(({ id }) => id)
 }
 
-export interface TransactionFilter {
+/** Which transactions. */
+export interface TransactionSelection {
   readonly txHash?: string
   readonly chain?: string
   readonly status?: TransactionStatus
   readonly kind?: string
+  /** Only those whose business write failed too often. */
+  readonly parked?: true
+}
+
+export interface TransactionFilter extends TransactionSelection {
   /** Rows older than this id. */
   readonly before?: string
   readonly limit: number
 }
 
 /** The newest rows first. Ids are UUID v7, so their order is that of registration and never changes. */
-export async function list(db: Knex, filter: TransactionFilter): Promise<Transaction[]> {
-  const query = db<TransactionRow>('transaction_history').orderBy('id', 'desc').limit(filter.limit)
-  if (filter.txHash !== undefined) query.where('tx_hash', filter.txHash.toLowerCase())
-  if (filter.chain !== undefined) query.where('chain', filter.chain)
-  if (filter.status !== undefined) query.where('status', filter.status)
-  if (filter.kind !== undefined) query.where('kind', filter.kind)
-  if (filter.before !== undefined) query.where('id', '<', filter.before)
+export async function list(db: Knex, { before, limit, ...which }: TransactionFilter): Promise<Transaction[]> {
+  const query = selected(db, which).orderBy('id', 'desc').limit(limit)
+  if (before !== undefined) query.where('id', '<', before)
   const rows: TransactionRow[] = await query
   return rows.map(toTransaction)
+}
+
+export async function count(db: Knex, which: TransactionSelection): Promise<number> {
+  const rows = await selected(db, which).count<{ count: string }[]>('* as count')
+  return Number(rows[0]?.count ?? 0)
+}
+
+function selected(db: Knex, which: TransactionSelection) {
+  const query = db<TransactionRow>('transaction_history')
+  if (which.txHash !== undefined) query.where('tx_hash', which.txHash.toLowerCase())
+  if (which.chain !== undefined) query.where('chain', which.chain)
+  if (which.status !== undefined) query.where('status', which.status)
+  if (which.kind !== undefined) query.where('kind', which.kind)
+  if (which.parked) query.where('status', 'pending').whereNotNull('parked_at')
+  return query
 }

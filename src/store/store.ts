@@ -11,7 +11,7 @@ import { readEvents } from './feed.ts'
 import { beginBlocks, findOpen, oldestOpen, readCursor, saveCursor, wakeWatched } from './follow.ts'
 import { leaseOverdue, leaseWatched } from './lease.ts'
 import { forgetProcess, listProcesses, reportProcess } from './processes.ts'
-import { findDecided, list, load, loadWithLooks } from './read.ts'
+import { count, findDecided, list, load, loadWithLooks } from './read.ts'
 import { reopen } from './recheck.ts'
 import { expire, settleReplaced, stall } from './steps.ts'
 import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
@@ -39,6 +39,7 @@ export function createStore(db: Knex) {
     load: bind(load),
     loadWithLooks: bind(loadWithLooks),
     list: bind(list),
+    count: bind(count),
     settleReplaced: bind(settleReplaced),
     stall: bind(stall),
     expire: bind(expire),
