@@ -1,18 +1,22 @@
 import type { Chain } from './chain/chain.ts'
+import type { Config } from './config.ts'
+import type { Log } from './flows/ports.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { createRedact } from './observe/redact.ts'
-import type { RunContext, RunnableConfig } from './runnable.ts'
 
 /** A block's time: what is older errs towards waiting, and is read afresh before anything is called absent for good. */
 const RECENT_HEAD_MS = 1_000
 
 /** Nodes that must agree on a verdict without a receipt: two, where two are configured. */
-export function witnessesOf({ rpcUrls }: Pick<RunnableConfig, 'rpcUrls'>): number {
+export function witnessesOf({ rpcUrls }: Pick<Config, 'rpcUrls'>): number {
   return Math.min(2, rpcUrls?.length ?? 0)
 }
 
 /** caver-js is heavy: only a process that asks the chain loads it. */
-export async function openConfiguredChain({ config, log }: RunContext, metrics: Metrics): Promise<Chain> {
+export async function openConfiguredChain(
+  { config, log }: { readonly config: Config; readonly log: Log },
+  metrics: Pick<Metrics, 'rpcCalled'>,
+): Promise<Chain> {
   const { openChain } = await import('./chain/chain.ts')
   return openChain({
     urls: config.rpcUrls ?? [],

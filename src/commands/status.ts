@@ -1,0 +1,39 @@
+import type { Overview } from '../domain/overview.ts'
+import { createOverview } from '../flows/overview.ts'
+import { countUnsent } from '../store/counts.ts'
+import { packageVersion } from '../version.ts'
+import { type Parts, withParts } from './context.ts'
+import { createDepths, type Depths } from './depths.ts'
+import { print, printError, printJson } from './output.ts'
+import { showOverview } from './overview-text.ts'
+
+/** How confirmd is doing, on one screen. */
+export async function status({ json }: { json?: boolean }): Promise<void> {
+  await withParts('status', async (parts) => {
+    const depths = createDepths(parts)
+    try {
+      const overview = await readOverview(parts, depths)
+      const problem = depths.problem()
+      if (!json) print(showOverview(overview, problem))
+      else {
+        if (problem !== null) printError(problem)
+        printJson(overview)
+      }
+    } finally {
+      await depths.close()
+    }
+  })
+}
+
+/** The same as `GET /v1/overview` answers. */
+export function readOverview({ config, db, store }: Parts, depths: Depths): Promise<Overview> {
+  const hasExchange = config.amqpUrl !== null
+  return createOverview({
+    store,
+    queueDepths: depths.read,
+    countUnannounced: async () => (await countUnsent(db, { hasExchange })).exchange ?? 0,
+    chain: config.chain,
+    version: packageVersion(),
+    clock: () => new Date(),
+  }).now()
+}
