@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { createProgram } from '../../src/commands/program.ts'
 import { SETTING_LIST } from '../../src/config.ts'
 import { TRANSACTION_STATUSES } from '../../src/domain/transaction.ts'
 
 const readme = readFileSync('README.md', 'utf8')
 const packageJson = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
 const VARIABLES = SETTING_LIST.map(({ variable }) => variable)
-const COMMANDS = ['start', 'api', 'worker', 'migrate', 'prune', 'key']
+const PROGRAM = createProgram().commands
+const COMMANDS = PROGRAM.map((command) => command.name())
 
 function tableAfter(heading: string): string[] {
   const section = readme.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
@@ -42,6 +44,21 @@ it('every command that the README runs exists', () => {
   const named = [...readme.matchAll(/node dist\/main\.js (\w+)/g)].map(([, role]) => role)
   expect(named).toEqual(['migrate', 'api', 'worker', 'prune', 'prune', 'key'])
   for (const role of named) expect(COMMANDS).toContain(role)
+})
+
+it("the README's command table has every command but the roles", () => {
+  const commands = PROGRAM.flatMap((command) =>
+    command.commands.length > 0
+      ? command.commands.map((each) => `${command.name()} ${each.name()}`)
+      : [command.name()],
+  )
+  const section = readme.split('### Command line\n')[1]?.split('\n### ')[0] ?? ''
+  const named = [...section.matchAll(/^\| `([a-z]+(?: (?:list|requeue|drop|create))?)/gm)].map(
+    ([, name]) => name,
+  )
+  expect(named.toSorted()).toEqual(
+    commands.filter((name) => !['start', 'api', 'worker'].includes(name)).toSorted(),
+  )
 })
 
 interface Service {
