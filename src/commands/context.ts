@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { type BrokerSession, openSession } from '../broker/session.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
+import { readEmbeddedUrls } from '../dev/embedded-urls.ts'
 import { createRedact } from '../observe/redact.ts'
 import { describeDatabase, openDatabase } from '../store/database.ts'
 import { createStore, type Store } from '../store/store.ts'
@@ -30,20 +31,28 @@ export async function runCommand(name: string, work: () => Promise<void> | void)
   } catch (error) {
     const known = error instanceof CommandError
     const text = known ? error.message : `${name} failed: ${messageOf(error)}`
-    printError(createRedact(urlsIn(process.env))(text))
+    printError(createRedact(urlsIn(commandSettings()))(text))
     process.exitCode = known ? error.exitCode : EXIT.failed
   }
 }
 
 /** The settings of a command, which can do without nodes also in production. */
 export function commandConfig(): Config {
-  if (process.env['RPC_URLS']?.trim()) return readSettings()
-  return { ...readSettings({ RPC_URLS: NO_NODES_NEEDED }), rpcUrls: null }
+  const settings = commandSettings()
+  if (settings['RPC_URLS']?.trim()) return readSettings(settings)
+  return { ...readSettings({ ...settings, RPC_URLS: NO_NODES_NEEDED }), rpcUrls: null }
 }
 
-export function readSettings(given: Readonly<Record<string, string>> = {}): Config {
+/** The environment; where it names no database, the parts of a `start` that runs in this folder. */
+export function commandSettings(): Readonly<Record<string, string | undefined>> {
+  if (process.env['DATABASE_URL']?.trim()) return process.env
+  const set = Object.entries(process.env).filter(([, value]) => value?.trim())
+  return { ...readEmbeddedUrls(), ...Object.fromEntries(set) }
+}
+
+export function readSettings(settings: Readonly<Record<string, string | undefined>>): Config {
   try {
-    return readConfig({ ...process.env, ...given })
+    return readConfig(settings)
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(EXIT.config, error.message)
     throw error
@@ -53,7 +62,7 @@ export function readSettings(given: Readonly<Record<string, string>> = {}): Conf
 /** For what works on the database that the roles use. */
 export async function withParts(command: string, work: (parts: Parts) => Promise<void>): Promise<void> {
   const config = commandConfig()
-  const databaseUrl = config.databaseUrl ?? (await findEmbedded())
+  const { databaseUrl } = config
   if (databaseUrl === null) {
     throw new CommandError(
       EXIT.config,
@@ -97,12 +106,6 @@ export async function withSession<T>(
   } finally {
     await session.close()
   }
-}
-
-/** The embedded database of a `confirmd start` that runs in this folder; null if there is none. */
-export async function findEmbedded(): Promise<string | null> {
-  const { findEmbeddedDatabase } = await import('../dev/embed.ts')
-  return findEmbeddedDatabase()
 }
 
 /** What a library's error says, also where it is several errors that have no message of their own. */

@@ -3,7 +3,7 @@ import { type Config, ConfigError, readConfig } from '../config.ts'
 import { isLoopbackHost } from '../domain/loopback.ts'
 import { createRedact } from '../observe/redact.ts'
 import { describeDatabase, openDatabase } from '../store/database.ts'
-import { findEmbedded, messageOf, urlsIn } from './context.ts'
+import { commandSettings, messageOf, urlsIn } from './context.ts'
 import { checkBroker } from './doctor-broker.ts'
 import { checkDatabase } from './doctor-database.ts'
 import { type Finding, fail, ok, warn } from './doctor-finding.ts'
@@ -17,7 +17,7 @@ const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 
 /** Looks at everything that confirmd needs, and says what to do. Changes nothing. */
 export async function doctor({ json }: { json?: boolean }): Promise<void> {
-  const redact = createRedact(urlsIn(process.env))
+  const redact = createRedact(urlsIn(commandSettings()))
   const { config, problems } = settingsOrProblems()
   const findings: Finding[] = []
   function found(more: readonly Finding[]): void {
@@ -44,7 +44,7 @@ export async function doctor({ json }: { json?: boolean }): Promise<void> {
 /** The settings, or all that is wrong with them. */
 function settingsOrProblems(): { config: Config | null; problems: readonly string[] } {
   try {
-    return { config: readConfig(process.env), problems: [] }
+    return { config: readConfig(commandSettings()), problems: [] }
   } catch (error) {
     if (error instanceof ConfigError) return { config: null, problems: error.problems }
     throw error
@@ -82,7 +82,7 @@ function checkConfig({ production, amqpUrl, apiKeys, host }: Config): readonly F
 }
 
 async function withDatabase(config: Config): Promise<readonly Finding[]> {
-  const url = config.databaseUrl ?? (await findEmbedded())
+  const url = config.databaseUrl
   if (url === null) {
     const text = 'DATABASE_URL is not set, and no embedded PostgreSQL runs in this folder'
     return [fail('database', text, "set DATABASE_URL, or start 'confirmd start' here")]

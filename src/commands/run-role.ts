@@ -8,7 +8,7 @@ import { EXIT } from './exit.ts'
 
 /** Runs a role until it is told to stop, or fails. */
 export async function runRole(role: Role): Promise<void> {
-  const config = readSettings()
+  const config = readSettings(process.env)
   const redact = createRedact(urlsOf(config))
   const log = createLog({ level: config.logLevel, role, pretty: process.stdout.isTTY === true, redact })
   const lifecycle = createLifecycle((name, error) =>
@@ -59,10 +59,11 @@ async function provideParts(
   }
   if (role === 'start' && (config.databaseUrl === null || config.rpcUrls === null)) {
     const { embedMissing } = await import('../dev/embed.ts')
-    const { parts, ...urls } = await embedMissing(config, lifecycle)
+    const { parts, urlsFile, ...urls } = await embedMissing(config, lifecycle)
     for (const { part, location, insteadSet } of parts) {
       log.info({ insteadSet }, `embedded: ${part} at ${location}`)
     }
+    log.info({ urlsFile }, `embedded: for a backend beside it, the URLs are in ${urlsFile}`)
     return { ...config, ...urls }
   }
   const { databaseUrl, rpcUrls } = config

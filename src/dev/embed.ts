@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Config } from '../config.ts'
 import type { Lifecycle } from '../lifecycle.ts'
+import { URLS_FILE } from './embedded-urls.ts'
 
 /** A part that was not configured and runs inside. */
 export interface EmbeddedPart {
@@ -11,14 +12,18 @@ export interface EmbeddedPart {
   readonly insteadSet: string
 }
 
+interface Embedded extends Pick<Config, 'rpcUrls' | 'rpcWebSocketUrls'> {
+  readonly databaseUrl: string
+  readonly parts: readonly EmbeddedPart[]
+  /** Holds the URLs of the embedded parts while we run. */
+  readonly urlsFile: string
+}
+
 const FOLDER = '.confirmd'
 const POSTGRES_FOLDER = 'postgres'
 
 /** Starts what the configuration leaves out, keeping its data under `.confirmd/`. */
-export async function embedMissing(
-  config: Config,
-  lifecycle: Lifecycle,
-): Promise<Pick<Config, 'rpcUrls' | 'rpcWebSocketUrls'> & { databaseUrl: string; parts: EmbeddedPart[] }> {
+export async function embedMissing(config: Config, lifecycle: Lifecycle): Promise<Embedded> {
   const folder = resolve(FOLDER)
   const parts: EmbeddedPart[] = []
   let { databaseUrl, rpcUrls, rpcWebSocketUrls } = config
@@ -47,11 +52,19 @@ export async function embedMissing(
       insteadSet: 'RPC_URLS',
     })
   }
-  return { databaseUrl, rpcUrls, rpcWebSocketUrls, parts }
+  const embedded = {
+    ...(config.databaseUrl === null ? { DATABASE_URL: databaseUrl } : {}),
+    ...(config.rpcUrls === null ? { RPC_URLS: rpcUrls.join(',') } : {}),
+  }
+  lifecycle.add('file of URLs', await writeUrls(resolve(URLS_FILE), embedded))
+  return { databaseUrl, rpcUrls, rpcWebSocketUrls, parts, urlsFile: URLS_FILE }
 }
 
-/** The URL of the database of a `start` that runs with its embedded one in this folder; null if there is none. */
-export async function findEmbeddedDatabase(): Promise<string | null> {
-  const { findRunningPostgres } = await import('./embedded-postgres.ts')
-  return findRunningPostgres(resolve(FOLDER, POSTGRES_FOLDER))
+/** Resolves with what takes the file away again. It holds a password: only we may read it. */
+async function writeUrls(file: string, urls: Readonly<Record<string, string>>): Promise<() => Promise<void>> {
+  const lines = Object.entries(urls).map(([variable, url]) => `${variable}=${url}\n`)
+  const remove = () => rm(file, { force: true })
+  await remove()
+  await writeFile(file, lines.join(''), { mode: 0o600 })
+  return remove
 }

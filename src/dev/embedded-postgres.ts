@@ -52,7 +52,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const password = await readOrMakePassword(join(folder, 'password'))
   if (!(await exists(join(data, 'PG_VERSION')))) await initialise(initdb, data, password, user)
   const port = await freePort()
-  const url = urlOf(password, port)
+  const url = `postgres://postgres:${password}@127.0.0.1:${port}/${DATABASE}`
 
   async function start(): Promise<Leashed> {
     const parameters = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', ...settings]
@@ -90,19 +90,6 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       }
     },
   }
-}
-
-/** The URL of the server that another process has started on this folder; null if none runs there. */
-export async function findRunningPostgres(folder: string): Promise<string | null> {
-  const lines = await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8').catch(() => '')
-  // PID, data folder, start time, port, …: what the server itself writes, and takes away at its end.
-  const port = Number(lines.split('\n')[3])
-  if (!port || !(await accepts(port))) return null
-  return urlOf((await readFile(join(folder, 'password'), 'utf8')).trim(), port)
-}
-
-function urlOf(password: string, port: number): string {
-  return `postgres://postgres:${password}@127.0.0.1:${port}/${DATABASE}`
 }
 
 async function findBinaries(): Promise<PostgresBinaries> {
