@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { existsSync, readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
 
 /** Where `npm start` of confirmd says which database and chain it has embedded. */
-const URLS_FILE = fileURLToPath(new URL('../../.confirmd/urls.env', import.meta.url))
+const URLS_FILE = new URL('../../.confirmd/urls.env', import.meta.url)
 
 /**
  * DEVELOPMENT ONLY. The first account of every development chain: its key is printed in the manuals, anybody can
@@ -12,23 +12,23 @@ const DEVELOPMENT_KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784
 
 /** Reads the environment; what is set there counts before the file. Throws an Error that says what is wrong. */
 export function readConfig() {
-  if (existsSync(URLS_FILE)) process.loadEnvFile(URLS_FILE)
-  const { DATABASE_URL, RPC_URLS, CONFIRMD_URL, PORT, PRIVATE_KEY } = process.env
-  if (!DATABASE_URL || !RPC_URLS) {
+  const embedded = existsSync(URLS_FILE) ? parseEnv(readFileSync(URLS_FILE, 'utf8')) : {}
+  const read = (variable) => process.env[variable] || embedded[variable]
+  const [databaseUrl, rpcUrl] = [read('DATABASE_URL'), read('RPC_URLS')?.split(',')[0]]
+  if (!databaseUrl || !rpcUrl) {
     throw new Error('no DATABASE_URL and RPC_URLS: start confirmd first, as the README says, or set both')
   }
-  const rpcUrl = RPC_URLS.split(',')[0]
-  const isDevelopment = !PRIVATE_KEY
-  if (isDevelopment && !['127.0.0.1', 'localhost'].includes(new URL(rpcUrl).hostname)) {
+  const privateKey = read('PRIVATE_KEY')
+  if (!privateKey && !['127.0.0.1', 'localhost'].includes(new URL(rpcUrl).hostname)) {
     throw new Error('set PRIVATE_KEY: the development key is for a chain on this machine only')
   }
   return {
-    databaseUrl: DATABASE_URL,
+    databaseUrl,
     rpcUrl,
-    confirmdUrl: (CONFIRMD_URL ?? 'http://127.0.0.1:8080').replace(/\/+$/, ''),
-    confirmdKey: process.env.CONFIRMD_KEY,
-    port: Number(PORT ?? 3000),
-    privateKey: PRIVATE_KEY ?? DEVELOPMENT_KEY,
-    isDevelopment,
+    confirmdUrl: (read('CONFIRMD_URL') ?? 'http://127.0.0.1:8080').replace(/\/+$/, ''),
+    confirmdKey: read('CONFIRMD_KEY'),
+    port: Number(read('PORT') ?? 3000),
+    privateKey: privateKey ?? DEVELOPMENT_KEY,
+    isDevelopment: !privateKey,
   }
 }
