@@ -7,8 +7,8 @@ import { createTemporaryFolder } from '../../src/dev/temporary-folder.ts'
 import { createLifecycle } from '../../src/lifecycle.ts'
 import { migrate } from '../../src/store/migrations.ts'
 import { findPikaPython } from './find-pika-python.ts'
-import { findPrometheus, type Prometheus } from './find-prometheus.ts'
 import { findPostgresTools } from './find-postgres-tools.ts'
+import { findPrometheus, type Prometheus } from './find-prometheus.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
