@@ -1,6 +1,6 @@
 import { type ActivityCount, lastMinute, lastMinutes, quantilesOf } from '../domain/activity.ts'
 import type { Activity, Overview } from '../domain/overview.ts'
-import type { NodeState, SeenProcess } from '../domain/process.ts'
+import type { SeenProcess } from '../domain/process.ts'
 
 export interface OverviewDependencies {
   readonly store: {
@@ -103,22 +103,23 @@ function kindOfQueue(name: string): Pick<Overview['queues'][number], 'role' | 'd
 
 /** Of what the processes saw of each node the newest, in the order of the process that was heard of last. */
 function nodesOf(processes: readonly SeenProcess[]): Overview['nodes'] {
-  const newestFirst = processes.toSorted((a, b) => b.seenAt.getTime() - a.seenAt.getTime())
-  const newest = new Map<string, NodeState>()
-  for (const node of newestFirst.flatMap(({ state }) => state.nodes)) {
-    if (!newest.has(node.name)) newest.set(node.name, node)
+  const newest = new Map<string, Overview['nodes'][number]>()
+  for (const { state } of newestFirst(processes)) {
+    // Heads of one report only: those of two were seen some seconds apart.
+    const best = Math.max(0, ...state.nodes.map(({ headNumber }) => headNumber ?? 0))
+    for (const node of state.nodes) {
+      const lagBlocks = node.headNumber === null ? null : best - node.headNumber
+      if (!newest.has(node.name)) newest.set(node.name, { ...node, lagBlocks })
+    }
   }
-  const nodes = [...newest.values()]
-  const best = Math.max(0, ...nodes.map(({ headNumber }) => headNumber ?? 0))
-  return nodes.map((node) => ({
-    ...node,
-    lagBlocks: node.headNumber === null ? null : best - node.headNumber,
-  }))
+  return [...newest.values()]
 }
 
 function leaderOf(processes: readonly SeenProcess[]): Overview['leader'] {
-  const leader = processes
-    .toSorted((a, b) => b.seenAt.getTime() - a.seenAt.getTime())
-    .find(({ state }) => state.leads)
+  const leader = newestFirst(processes).find(({ state }) => state.leads)
   return leader ? { processId: leader.id, blockNumber: leader.state.followedBlock } : null
+}
+
+function newestFirst(processes: readonly SeenProcess[]): readonly SeenProcess[] {
+  return processes.toSorted((a, b) => b.seenAt.getTime() - a.seenAt.getTime())
 }

@@ -186,12 +186,13 @@ describe.runIf(isPossible)('docs/operations.md', () => {
     const url = await start('start')
     const given = { CONFIRMD_URL: url, CONFIRMD_KEY: 'none' }
     await confirm(url, randomHash())
-    expect(await run('Look first', 1, given)).toMatch(/"status":"ok"[\s\S]*confirmd_queue_depth/)
+    expect(await run('Look first', 1, given)).toMatch(/"status":"ok"[\s\S]*confirmd_queued_messages/)
     await register(url, { txHash: randomHash(), kind: 'order' })
     expect(await run('Look first', 2)).toMatch(/pending +\| f +\| +1/)
     const consumed = new RegExp(`^${names.checkQueue}\\s+\\d+\\s+\\d+\\s+1$`, 'm')
     await until('RabbitMQ tells of the consumer', async () => consumed.test(await run('Look first', 3)))
     expect(await run('Look first', 4)).toContain('confirmd start')
+    expect(await run('Look first', 5)).toMatch(/processes[\s\S]*ok +database/)
     expect(await run('Sizes')).toContain('transaction_history')
 
     expect(await run('Change a key or a secret', 1)).toMatch(/^shop-2:[0-9a-f]{64}$/m)
