@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import type { Chain } from './chain/chain.ts'
 import type { CheckQueue } from './domain/check-queue.ts'
@@ -15,6 +16,7 @@ import { addInspectionRoutes } from './http/inspection-routes.ts'
 import { addOpenApi } from './http/openapi.ts'
 import { addHealthRoutes, addMetricsRoute } from './http/operation-routes.ts'
 import { addOverviewRoutes } from './http/overview-routes.ts'
+import { addPage } from './http/page-route.ts'
 import { addShedding } from './http/shedding.ts'
 import { addTransactionRoute } from './http/transaction-route.ts'
 import { addTransactionRoutes } from './http/transaction-routes.ts'
@@ -39,6 +41,9 @@ export interface ServedParts {
   readonly isStopping: () => boolean
 }
 
+/** Beside this file in the build; of the build, too, where the sources run. */
+const PAGE_FOLDER = fileURLToPath(new URL('../dist/page', import.meta.url))
+
 /** Starts the HTTP server of a role; returns its URL. */
 export async function serve(
   role: Role,
@@ -47,7 +52,11 @@ export async function serve(
 ): Promise<string> {
   const app = await createApp(log)
   const feed = createFeed({ store, log })
-  if (role !== 'worker') await addOpenApi(app, packageVersion())
+  if (role !== 'worker') {
+    await addOpenApi(app, packageVersion())
+    const onMissing = (reason: string) => log.warn(reason)
+    await app.register((scope) => addPage(scope, { folder: PAGE_FOLDER, onMissing }))
+  }
   addHealthRoutes(app, {
     process: async () => {
       if (isStopping()) throw new Error('stopping')

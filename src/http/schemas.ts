@@ -60,6 +60,11 @@ export const ListQuery = {
     chain: Chain,
     status: { ...Status, description: `one of ${Status.enum.join(', ')}` },
     kind: Kind,
+    parked: {
+      type: 'boolean',
+      description:
+        'true for those that are set aside, as their business write failed too often; false for all others',
+    },
     limit: Limit,
     cursor: {
       type: 'string',

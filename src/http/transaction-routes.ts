@@ -14,6 +14,7 @@ export interface TransactionDependencies extends RegisterDependencies {
     chain?: string
     status?: TransactionStatus
     kind?: string
+    parked?: boolean
     before?: string
     limit: number
   }): Promise<Transaction[]>

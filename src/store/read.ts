@@ -92,8 +92,8 @@ export interface TransactionSelection {
   readonly chain?: string
   readonly status?: TransactionStatus
   readonly kind?: string
-  /** Only those whose business write failed too often. */
-  readonly parked?: true
+  /** Only those whose business write failed too often, or only the others. */
+  readonly parked?: boolean
 }
 
 export interface TransactionFilter extends TransactionSelection {
@@ -121,6 +121,7 @@ function selected(db: Knex, which: TransactionSelection) {
   if (which.chain !== undefined) query.where('chain', which.chain)
   if (which.status !== undefined) query.where('status', which.status)
   if (which.kind !== undefined) query.where('kind', which.kind)
-  if (which.parked) query.where('status', 'pending').whereNotNull('parked_at')
+  if (which.parked === true) query.where('status', 'pending').whereNotNull('parked_at')
+  if (which.parked === false) query.whereNull('parked_at')
   return query
 }

@@ -6,6 +6,7 @@ import { findRabbitmqServer, startPrivateRabbitmq } from '../../src/dev/private-
 import { createTemporaryFolder } from '../../src/dev/temporary-folder.ts'
 import { createLifecycle } from '../../src/lifecycle.ts'
 import { migrate } from '../../src/store/migrations.ts'
+import { findChromium } from './find-chromium.ts'
 import { findPikaPython } from './find-pika-python.ts'
 import { findPostgresTools } from './find-postgres-tools.ts'
 import { findPrometheus, type Prometheus } from './find-prometheus.ts'
@@ -24,6 +25,8 @@ declare module 'vitest' {
     prometheus: Prometheus | null
     /** Where PostgreSQL's server and tools of one version are. Null: they are not installed. */
     postgresTools: string | null
+    /** Null: there is no Chromium here. */
+    chromium: string | null
   }
 }
 
@@ -52,7 +55,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const pikaPython = await findPikaPython()
     const prometheus = await findPrometheus()
     const postgresTools = await findPostgresTools()
-    const found = { amqpUrl, pikaPython, prometheus, postgresTools }
+    const chromium = await findChromium()
+    const found = { amqpUrl, pikaPython, prometheus, postgresTools, chromium }
     reportMissing(found)
     project.provide('serverUrl', serverUrl)
     project.provide('templateDatabase', templateDatabase)
@@ -61,6 +65,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide('pikaPython', pikaPython)
     project.provide('prometheus', prometheus)
     project.provide('postgresTools', postgresTools)
+    project.provide('chromium', chromium)
 
     return async () => {
       const { rows } = await server.raw<{ rows: { datname: string }[] }>(
@@ -106,10 +111,11 @@ interface Found {
   readonly pikaPython: string | null
   readonly prometheus: Prometheus | null
   readonly postgresTools: string | null
+  readonly chromium: string | null
 }
 
 /** Says which tests are not run, and why; throws where that is forbidden. */
-function reportMissing({ amqpUrl, pikaPython, prometheus, postgresTools }: Found): void {
+function reportMissing({ amqpUrl, pikaPython, prometheus, postgresTools, chromium }: Found): void {
   if (amqpUrl === null) {
     report('no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL', 'TEST_REQUIRE_RABBITMQ')
   }
@@ -118,6 +124,7 @@ function reportMissing({ amqpUrl, pikaPython, prometheus, postgresTools }: Found
   if (postgresTools === null) {
     report('no PostgreSQL with pg_dump: install postgresql', 'TEST_REQUIRE_POSTGRES_TOOLS')
   }
+  if (chromium === null) report('no Chromium: install chromium or set CHROMIUM', 'TEST_REQUIRE_CHROMIUM')
 }
 
 function report(problem: string, forbidding: string): void {

@@ -16,6 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   observe: ['domain'],
   webhooks: ['domain'],
   client: ['domain'],
+  page: ['domain'],
 }
 
 function layerOf(file: string): string {
@@ -28,7 +29,7 @@ function importsOf(file: string): string[] {
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts'))
+  .filter((name) => /\.tsx?$/.test(name))
   .map((name) => join(SRC, name))
 
 it('there are files and imports to look at', () => {

@@ -1,0 +1,42 @@
+import type { TransactionView } from '../domain/transaction-view.ts'
+import { coins, gwei, wholeNumber } from './amount.ts'
+
+interface Props {
+  readonly receipt: NonNullable<TransactionView['receipt']>
+  readonly chain: string
+}
+
+export function ReceiptPanel({ receipt, chain }: Props) {
+  const { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPrice } = receipt
+  const feeWei = effectiveGasPrice === null ? null : BigInt(gasUsed) * BigInt(effectiveGasPrice)
+  const coin = /^kaia|^klaytn/.test(chain) ? 'KAIA' : 'coins'
+  return (
+    <section class="panel">
+      <h2>Receipt</h2>
+      <dl class="facts">
+        <dt>Block</dt>
+        <dd>
+          {wholeNumber(blockNumber)} <code>{blockHash}</code>
+        </dd>
+        <dt>Place in the block</dt>
+        <dd>{transactionIndex}</dd>
+        <dt>Gas used</dt>
+        <dd>{wholeNumber(gasUsed)}</dd>
+        <dt>Gas price</dt>
+        <dd>
+          {effectiveGasPrice === null
+            ? 'not told'
+            : `${gwei(effectiveGasPrice)} (${wholeNumber(effectiveGasPrice)} wei)`}
+        </dd>
+        {feeWei !== null && (
+          <>
+            <dt>Fee</dt>
+            <dd>
+              {coins(feeWei)} {coin} ({wholeNumber(feeWei.toString())} wei)
+            </dd>
+          </>
+        )}
+      </dl>
+    </section>
+  )
+}
