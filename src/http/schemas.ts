@@ -1,5 +1,5 @@
 import { Chain, Kind, RegistrationSchema, TxHash } from '../domain/registration.ts'
-import { Status, TransactionView } from '../domain/transaction-view.ts'
+import { Status, TransactionDetail, TransactionView } from '../domain/transaction-view.ts'
 import { Problem } from './problem.ts'
 
 export const RegistrationBody = { ...RegistrationSchema, additionalProperties: false } as const
@@ -75,11 +75,18 @@ export const ListQuery = {
   },
 } as const
 
+/** A list shows what is parked apart from what is merely pending. */
+const ListedTransaction = {
+  ...TransactionView,
+  required: [...TransactionView.required, 'parkedAt'],
+  properties: { ...TransactionView.properties, parkedAt: TransactionDetail.properties.parkedAt },
+} as const
+
 export const TransactionPage = {
   type: 'object',
   required: ['transactions', 'nextCursor'],
   properties: {
-    transactions: { type: 'array', items: TransactionView },
+    transactions: { type: 'array', items: ListedTransaction },
     nextCursor: NextCursor,
   },
 } as const

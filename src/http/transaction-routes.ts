@@ -64,7 +64,10 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
       const page = rows.slice(0, filter.limit)
       const last = page.at(-1)
       return {
-        transactions: page.map(viewTransaction),
+        transactions: page.map((each) => ({
+          ...viewTransaction(each),
+          parkedAt: each.parkedAt?.toISOString() ?? null,
+        })),
         nextCursor: last && rows.length > page.length ? encodeCursor(last.id) : null,
       }
     },

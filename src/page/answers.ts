@@ -1,60 +1,17 @@
-import type { Finding } from '../domain/diagnosis.ts'
-import type { Look } from '../domain/look.ts'
 import type { TransactionStatus } from '../domain/transaction.ts'
+import type { TransactionEventView } from '../domain/transaction-event.ts'
 import type { TransactionView } from '../domain/transaction-view.ts'
 import type { DeliveryStatus } from '../domain/webhook.ts'
 
 /** `GET /v1/transactions`. */
 export interface TransactionPage {
-  readonly transactions: readonly TransactionView[]
+  readonly transactions: readonly (TransactionView & { readonly parkedAt: string | null })[]
   readonly nextCursor: string | null
-}
-
-/** `GET /v1/transactions/:id`. */
-export type TransactionDetail = TransactionView & {
-  readonly from: string | null
-  readonly nonce: number | null
-  readonly correlationId: string | null
-  readonly handlerAttempts: number
-  readonly parkedAt: string | null
-  readonly stalledAt: string | null
-  /** The last ones, the oldest first. */
-  readonly looks: readonly Look[]
-}
-
-/** `GET /v1/transactions/:id/diagnosis`. */
-export interface Diagnosis {
-  readonly id: string
-  readonly status: string
-  readonly at: string
-  readonly findings: readonly Finding[]
 }
 
 /** `GET /v1/transactions/:id/events`. */
 export interface TransactionEvents {
-  readonly events: readonly AnnouncedEvent[]
-}
-
-export interface AnnouncedEvent {
-  /** Null: not yet in the feed. */
-  readonly sequence: number | null
-  readonly id: string
-  readonly status: string
-  readonly at: string
-  /** On the exchange; null: there is none. */
-  readonly announced: boolean | null
-  readonly deliveries: readonly EventDelivery[]
-}
-
-export interface EventDelivery {
-  readonly id: string
-  readonly webhookId: string
-  readonly url: string
-  readonly status: DeliveryStatus
-  readonly attempts: number
-  readonly lastStatusCode: number | null
-  readonly lastError: string | null
-  readonly nextAttemptAt: string | null
+  readonly events: readonly TransactionEventView[]
 }
 
 /** Of `GET /v1/webhooks`. */
@@ -103,7 +60,7 @@ export type ShownStatus = TransactionStatus | 'parked'
 
 export function shownStatus(transaction: {
   readonly status: TransactionStatus
-  readonly parkedAt?: string | null
+  readonly parkedAt: string | null
 }): ShownStatus {
   return transaction.status === 'pending' && transaction.parkedAt ? 'parked' : transaction.status
 }

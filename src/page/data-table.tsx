@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact'
 
 export interface Column<Row> {
   readonly header: string
+  /** Null: there is nothing to say; a card leaves it out. */
   readonly cell: (row: Row) => ComponentChildren
   readonly isNumber?: boolean
 }
@@ -34,11 +35,18 @@ export function DataTable<Row>({ caption, isCaptionHidden, columns, rows, keyOf,
       <tbody>
         {rows.map((row) => (
           <tr key={keyOf(row)}>
-            {columns.map(({ header, cell, isNumber }) => (
-              <td key={header} data-label={header} class={isNumber ? 'number' : ''}>
-                <div class="value">{cell(row)}</div>
-              </td>
-            ))}
+            {columns.map(({ header, cell, isNumber }) => {
+              const value = cell(row)
+              return (
+                <td
+                  key={header}
+                  data-label={header}
+                  class={[isNumber ? 'number' : '', value === null ? 'nothing' : ''].join(' ').trim()}
+                >
+                  <div class="value">{value ?? '–'}</div>
+                </td>
+              )
+            })}
           </tr>
         ))}
       </tbody>

@@ -1,7 +1,8 @@
-import type { Finding } from '../domain/diagnosis.ts'
-import type { Diagnosis } from './answers.ts'
+import type { Diagnosis, Finding } from '../domain/diagnosis.ts'
+import type { ShownStatus } from './answers.ts'
 import { ProblemNote } from './problem-note.tsx'
 import { useResource } from './resource.ts'
+import { STATUS_WORDS } from './status-words.ts'
 import { Time } from './time.tsx'
 
 /** It asks the nodes: not too often. */
@@ -13,11 +14,17 @@ const SEVERITY_WORDS: Readonly<Record<Finding['severity'], string>> = {
   problem: 'somebody has to act',
 }
 
-/** @param stamp changes when it is to be asked again at once */
-export function DiagnosisPanel({ id, stamp }: { readonly id: string; readonly stamp: string }) {
+interface Props {
+  readonly id: string
+  readonly status: ShownStatus
+  /** Changes when it is to be asked again at once. */
+  readonly stamp: string
+}
+
+export function DiagnosisPanel({ id, status, stamp }: Props) {
   return (
     <section class="panel" aria-labelledby="why">
-      <h2 id="why">Why is it pending?</h2>
+      <h2 id="why">Why is it {STATUS_WORDS[status].label.toLowerCase()}?</h2>
       <Findings key={stamp} id={id} />
     </section>
   )

@@ -1,4 +1,5 @@
-import type { AnnouncedEvent, EventDelivery, TransactionEvents } from './answers.ts'
+import type { TransactionEventView } from '../domain/transaction-event.ts'
+import type { TransactionEvents } from './answers.ts'
 import { DataTable } from './data-table.tsx'
 import { DeliveryBadge } from './delivery-badge.tsx'
 import { ProblemNote } from './problem-note.tsx'
@@ -41,7 +42,7 @@ function EventBlock({
   event,
   onReplayed,
 }: {
-  readonly event: AnnouncedEvent
+  readonly event: TransactionEventView
   readonly onReplayed: () => void
 }) {
   const { status, at, sequence, announced, id, deliveries } = event
@@ -75,7 +76,7 @@ function EventBlock({
           { header: 'Last answer', cell: lastAnswer },
           {
             header: 'Next try',
-            cell: ({ nextAttemptAt }) => (nextAttemptAt ? <Ago at={nextAttemptAt} /> : '–'),
+            cell: ({ nextAttemptAt }) => (nextAttemptAt ? <Ago at={nextAttemptAt} /> : null),
           },
           {
             header: 'Again',
@@ -87,7 +88,11 @@ function EventBlock({
   )
 }
 
-function lastAnswer({ attempts, lastStatusCode, lastError }: EventDelivery): string {
+function lastAnswer({
+  attempts,
+  lastStatusCode,
+  lastError,
+}: TransactionEventView['deliveries'][number]): string {
   if (attempts === 0) return 'not tried yet'
   return [lastStatusCode, lastError].filter((each) => each !== null).join(': ') || '–'
 }

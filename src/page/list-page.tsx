@@ -200,22 +200,18 @@ function Found({ page, filter }: { readonly page: TransactionPage; readonly filt
           },
           {
             header: 'Status',
-            cell: (transaction) => (
-              <StatusBadge status={filter.status === 'parked' ? 'parked' : shownStatus(transaction)} />
-            ),
+            cell: (transaction) => <StatusBadge status={shownStatus(transaction)} />,
           },
           { header: 'Kind', cell: ({ kind }) => kind },
           { header: 'Recorded', cell: ({ createdAt }) => <Time at={createdAt} /> },
           {
             header: 'Settled',
             cell: ({ settledAt, nextCheckAt }) =>
-              settledAt ? <Time at={settledAt} /> : nextCheckAt ? <NextLook at={nextCheckAt} /> : '–',
+              settledAt ? <Time at={settledAt} /> : nextCheckAt ? <NextLook at={nextCheckAt} /> : null,
           },
           {
             header: 'Why',
-            cell: ({ failure, lastError }) => (
-              <span class="clipped">{failure?.name ?? lastError ?? '–'}</span>
-            ),
+            cell: whyOf,
           },
         ]}
       />
@@ -227,6 +223,11 @@ function Found({ page, filter }: { readonly page: TransactionPage; readonly filt
       )}
     </section>
   )
+}
+
+function whyOf({ failure, lastError }: TransactionPage['transactions'][number]) {
+  const why = failure?.name ?? lastError
+  return why === null ? null : <span class="clipped">{why}</span>
 }
 
 function NextLook({ at }: { readonly at: string }) {

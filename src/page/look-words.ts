@@ -1,5 +1,4 @@
-import type { WaitReason } from '../domain/look.ts'
-import type { LookOutcome, Sighting } from '../domain/look.ts'
+import type { LookOutcome, Sighting, WaitReason } from '../domain/look.ts'
 
 export const SIGHTING_WORDS: Readonly<Record<Sighting, string>> = {
   receipt: 'a final receipt',

@@ -33,7 +33,7 @@ export function LooksPanel({ looks }: { readonly looks: readonly Look[] }) {
           {
             header: 'Its head',
             isNumber: true,
-            cell: ({ headNumber }) => (headNumber === null ? '–' : wholeNumber(headNumber)),
+            cell: ({ headNumber }) => (headNumber === null ? null : wholeNumber(headNumber)),
           },
           { header: 'Then', cell: thenWhat },
         ]}

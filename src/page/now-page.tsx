@@ -143,16 +143,16 @@ function Parts({
               {
                 header: 'Head',
                 isNumber: true,
-                cell: ({ headNumber }) => (headNumber === null ? '–' : wholeNumber(headNumber)),
+                cell: ({ headNumber }) => (headNumber === null ? null : wholeNumber(headNumber)),
               },
               {
                 header: 'Lag',
                 isNumber: true,
-                cell: ({ lagBlocks }) => (lagBlocks === null ? '–' : blocks(lagBlocks)),
+                cell: ({ lagBlocks }) => (lagBlocks === null ? null : blocks(lagBlocks)),
               },
               {
                 header: 'Head’s time',
-                cell: ({ headAt }) => (headAt === null ? '–' : <Ago at={headAt} />),
+                cell: ({ headAt }) => (headAt === null ? null : <Ago at={headAt} />),
               },
               {
                 header: 'State',

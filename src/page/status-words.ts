@@ -11,7 +11,7 @@ export const STATUS_WORDS: Readonly<Record<ShownStatus, StatusWords>> = {
   pending: {
     label: 'Pending',
     meaning: 'Being checked: confirmd looks at the chain until there is a final receipt.',
-    advice: 'Nothing to do. If it takes long, its page says what it waits for.',
+    advice: 'Nothing to do. If it takes long, its own page says why it is pending.',
   },
   parked: {
     label: 'Parked',
@@ -34,8 +34,7 @@ export const STATUS_WORDS: Readonly<Record<ShownStatus, StatusWords>> = {
   failed: {
     label: 'Failed',
     meaning: 'A final receipt says that the chain reverted it. No write for success was made.',
-    advice:
-      'Its page says why it reverted. This can’t change any more: to try again, send a new transaction.',
+    advice: 'The reason is told with it. This can’t change any more: to try again, send a new transaction.',
   },
   replaced: {
     label: 'Replaced',

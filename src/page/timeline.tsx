@@ -1,4 +1,6 @@
-import type { ShownStatus, TransactionDetail } from './answers.ts'
+import { LOOKS_KEPT } from '../domain/look.ts'
+import type { TransactionDetail } from '../domain/transaction-view.ts'
+import type { ShownStatus } from './answers.ts'
 import { duration } from './duration.ts'
 import { STATUS_WORDS } from './status-words.ts'
 import { Time } from './time.tsx'
@@ -40,14 +42,15 @@ export function Timeline({
   )
 }
 
-/** The first look may not be kept any more: then the count says more than the oldest that is. */
-const LOOKS_KEPT = 20
-
 function pointsOf(transaction: TransactionDetail, status: ShownStatus): Point[] {
   const { createdAt, looks, parkedAt, stalledAt, settledAt, lastCheckedAt, nextCheckAt } = transaction
+  // Once as many are there as are kept, the first one is not among them any more.
   const first = looks.length < LOOKS_KEPT ? looks[0]?.at : undefined
   const inBlock = looks.find(({ saw }) => saw === 'receipt-not-final' || saw === 'receipt')?.at
-  const last = settledAt === null && lastCheckedAt !== first ? lastCheckedAt : null
+  const isTold = [settledAt, parkedAt, stalledAt, first].some(
+    (at) => typeof at === 'string' && at >= (lastCheckedAt ?? ''),
+  )
+  const last = isTold ? null : lastCheckedAt
   const given: (Omit<Point, 'at'> & { readonly at: string | null | undefined })[] = [
     { label: 'Recorded', at: createdAt, colour: 'of-pending' },
     { label: 'First look', at: first, colour: 'of-pending' },

@@ -1,7 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { isOpen } from '../domain/transaction.ts'
+import type { TransactionDetail } from '../domain/transaction-view.ts'
 import { ActionButton } from './action-button.tsx'
-import { type ShownStatus, shownStatus, type TransactionDetail } from './answers.ts'
+import { wholeNumber } from './amount.ts'
+import { type ShownStatus, shownStatus } from './answers.ts'
 import { DiagnosisPanel } from './diagnosis-panel.tsx'
 import { EventsPanel } from './events-panel.tsx'
 import { FailurePanel } from './failure-panel.tsx'
@@ -51,7 +53,9 @@ export function TransactionPage({ id }: { readonly id: string }) {
           <Verdict transaction={data} status={status} onRechecked={reload} />
           <Timeline transaction={data} status={status} />
           {data.failure && <FailurePanel failure={data.failure} />}
-          {isOpen(data.status) && <DiagnosisPanel id={id} stamp={`${status} ${data.retryCount}`} />}
+          {isOpen(data.status) && (
+            <DiagnosisPanel id={id} status={status} stamp={`${status} ${data.retryCount}`} />
+          )}
           <div class="pair">
             <Facts transaction={data} />
             <BusinessWrite transaction={data} status={status} />
@@ -139,7 +143,7 @@ function Facts({ transaction }: { readonly transaction: TransactionDetail }) {
           </>
         )}
         <dt>Looks without a receipt</dt>
-        <dd>{retryCount}</dd>
+        <dd>{wholeNumber(retryCount)}</dd>
         <dt>Last look</dt>
         <dd>{lastCheckedAt ? <Time at={lastCheckedAt} /> : 'none yet'}</dd>
         {lastError && (

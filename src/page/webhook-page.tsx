@@ -166,7 +166,7 @@ function Deliveries({ id, path, query }: DeliveriesProps) {
             { header: 'Last answer', cell: lastAnswer },
             {
               header: 'Next try',
-              cell: ({ nextAttemptAt }) => (nextAttemptAt ? <Ago at={nextAttemptAt} /> : '–'),
+              cell: ({ nextAttemptAt }) => (nextAttemptAt ? <Ago at={nextAttemptAt} /> : null),
             },
             { header: 'Again', cell: (delivery) => <ReplayButton delivery={delivery} onReplayed={reload} /> },
           ]}

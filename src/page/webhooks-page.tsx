@@ -31,7 +31,7 @@ export function WebhooksPage() {
               { header: 'State', cell: (webhook) => <WebhookState webhook={webhook} /> },
               { header: 'Kinds', cell: ({ kinds }) => kinds?.join(', ') ?? 'all' },
               { header: 'Statuses', cell: ({ statuses }) => statuses?.join(', ') ?? 'all' },
-              { header: 'For', cell: ({ description }) => description || '–' },
+              { header: 'For', cell: ({ description }) => description || null },
             ]}
           />
         </section>

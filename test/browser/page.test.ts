@@ -73,7 +73,7 @@ describeWithChromium('the page', () => {
 
   function allPages(): string[] {
     const details = SCENE_STATES.map((state) => `#/transactions/${scene.told[state].id}`)
-    const lists = ['#/transactions', ...SCENE_STATES.map((state) => `#/transactions?status=${state}`)]
+    const lists = ['#/transactions', '#/transactions?status=parked', '#/transactions?kind=none']
     return ['', ...lists, ...details, '#/webhooks', `#/webhooks/${scene.webhookId}`, '#/nothing']
   }
 
@@ -233,14 +233,12 @@ describeWithChromium('the page', () => {
     await page.getByText('Failing').waitFor()
     await page.getByLabel('State').selectOption({ label: 'Given up' })
     await page.waitForURL(/\?status=failed$/)
-    const givenUp = page.locator('tbody tr')
-    const before = await until('there are some', () => givenUp.count())
+    await page.locator('tbody .badge', { hasText: 'Given up' }).first().waitFor()
+    const button = page.getByRole('button', { name: /^Send again/ }).first()
+    const one = page.getByLabel((await button.getAttribute('aria-label')) ?? '', { exact: true })
     scene.hook.answer = status(204)
-    await givenUp
-      .first()
-      .getByRole('button', { name: /^Send again/ })
-      .click()
-    await until('one less is given up', async () => (await givenUp.count()) < before)
+    await one.click()
+    await until('it is given up no more', async () => (await one.count()) === 0)
 
     await page.goto(`${scene.program.url}/#/transactions/${scene.told.failed.id}`)
     const delivery = page.locator('.event tbody tr').first()
@@ -319,14 +317,14 @@ describeWithChromium('the page', () => {
       await page.getByRole('button', { name: 'Use this key' }).click()
       await page.getByText('· live').waitFor()
       const fresh = await scene.tell()
-      await page.getByRole('link', { name: 'Transactions' }).click()
+      await page.getByRole('link', { name: 'Transactions', exact: true }).click()
       await rowOf(page, fresh.txHash).getByRole('link').click()
       await untilBadge(page, 'Pending')
       scene.world.node.include(fresh.txHash)
       await untilBadge(page, 'Confirmed')
       expect(page.url()).toContain('/ops/confirmd/#/transactions/')
       await page.getByRole('link', { name: 'API', exact: true }).click()
-      await page.getByText('/v1/transactions').first().waitFor()
+      await page.locator('#operations-transactions-post_v1_transactions').waitFor()
       expect(proxy.missed).toEqual([])
     } finally {
       await proxy.stop()
@@ -362,23 +360,35 @@ describeWithChromium('the page', () => {
     expect(await focused()).toBe('main')
   })
 
+  /** Opens all pages one after the other. */
+  async function eachPage(
+    options: OpenOptions,
+    look: (page: Page, path: string) => Promise<void>,
+  ): Promise<void> {
+    const page = await open('', options)
+    for (const path of allPages()) {
+      await page.goto(`${scene.program.url}/${path}`)
+      // Between two that differ behind the # only nothing is loaded.
+      await page.reload()
+      await answered(page)
+      await look(page, path)
+    }
+  }
+
   it.each(['light', 'dark'] as const)(
     'axe finds nothing serious on any page, in %s',
     {
-      timeout: 120_000,
+      timeout: 180_000,
     },
     async (colorScheme) => {
-      for (const path of allPages()) {
-        const page = await open(path, { colorScheme })
-        await answered(page)
+      await eachPage({ colorScheme }, async (page, path) => {
         for (const summary of await page.locator('summary').all()) await summary.click()
         await page.evaluate(AXE)
         const { violations } = await page.evaluate<AxeResults>('axe.run()')
         const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
         const said = serious.map(({ id, nodes }) => [id, nodes.map((node) => node.failureSummary)])
         expect(said, path).toEqual([])
-        await page.context().close()
-      }
+      })
     },
   )
 
@@ -386,18 +396,20 @@ describeWithChromium('the page', () => {
     ['phone', PHONE],
     ['desktop', DESKTOP],
   ] as const)('nothing is wider than the screen of a %s', { timeout: 180_000 }, async (device, viewport) => {
-    for (const path of allPages()) {
-      for (const colorScheme of PICTURES ? (['light', 'dark'] as const) : (['light'] as const)) {
-        const page = await open(path, { viewport, colorScheme })
-        await answered(page)
+    for (const colorScheme of PICTURES ? (['light', 'dark'] as const) : (['light'] as const)) {
+      await eachPage({ viewport, colorScheme }, async (page, path) => {
         expect(await page.evaluate('document.documentElement.scrollWidth'), path).toBe(viewport.width)
-        if (PICTURES) {
-          const state = SCENE_STATES.find((each) => path.endsWith(scene.told[each].id))
-          const name = state ? `transaction-${state}` : path.replace(/[^a-z]+/g, '-').slice(0, 30) || 'now'
-          await page.screenshot({ path: `${PICTURES}/${name}-${device}-${colorScheme}.png`, fullPage: true })
-        }
-        await page.context().close()
-      }
+        if (!PICTURES) return
+        const state = SCENE_STATES.find((each) => path.endsWith(scene.told[each].id))
+        const name = state
+          ? `transaction-${state}`
+          : path
+              .replace(/[^a-z]+/g, ' ')
+              .trim()
+              .slice(0, 30)
+        const file = `${name.replaceAll(' ', '-') || 'now'}-${device}-${colorScheme}.png`
+        await page.screenshot({ path: `${PICTURES}/${file}`, fullPage: true })
+      })
     }
   })
 })

@@ -224,14 +224,34 @@ describe('GET /v1/transactions', () => {
     expect(await found(`txHash=${txHash}&chain=base`)).toEqual([])
   })
 
-  it.each(['status=lost', 'limit=0', 'limit=201', 'limit=x', 'txHash=1', 'cursor=abc', 'unknown=1'])(
-    'answers 400 naming the parameter: %s',
-    async (query) => {
-      const { status, body } = await send(`/v1/transactions?${query}`)
-      expect(status).toBe(400)
-      expect(body['errors']).toMatchObject([{ field: query.split('=')[0] }])
-    },
-  )
+  it('tells what is parked apart from what is merely pending', async () => {
+    const kind = 'parking'
+    const [parked, pending] = await Promise.all(
+      [randomHash(), randomHash()].map((txHash) => register(api.url, { txHash, kind })),
+    )
+    const parkedAt = '2026-11-21T09:00:00.000Z'
+    await world.db('transaction_history').where({ id: parked?.body.id }).update({ parked_at: parkedAt })
+    const found = async (query: string) =>
+      (await send(`/v1/transactions?kind=${kind}&${query}`)).body['transactions']
+    expect(await found('parked=true')).toMatchObject([{ id: parked?.body.id, status: 'pending', parkedAt }])
+    expect(await found('parked=false')).toMatchObject([{ id: pending?.body.id, parkedAt: null }])
+    expect(await found('')).toHaveLength(2)
+  })
+
+  it.each([
+    'status=lost',
+    'parked=maybe',
+    'limit=0',
+    'limit=201',
+    'limit=x',
+    'txHash=1',
+    'cursor=abc',
+    'unknown=1',
+  ])('answers 400 naming the parameter: %s', async (query) => {
+    const { status, body } = await send(`/v1/transactions?${query}`)
+    expect(status).toBe(400)
+    expect(body['errors']).toMatchObject([{ field: query.split('=')[0] }])
+  })
 })
 
 describe('around the API', () => {
