@@ -52,7 +52,7 @@ export function App() {
                 </li>
               ))}
               <li>
-                <a href="docs">API</a>
+                <a href="docs/">API</a>
               </li>
             </ul>
           </nav>

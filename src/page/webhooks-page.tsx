@@ -14,7 +14,7 @@ export function WebhooksPage() {
       <h1 tabIndex={-1}>Webhooks</h1>
       <p class="hint">
         Where outcomes are sent. A new one is made by <code>POST /v1/webhooks</code>: see{' '}
-        <a href="docs">the API</a>.
+        <a href="docs/">the API</a>.
       </p>
       {problem && <ProblemNote problem={problem} />}
       {!data && !problem && <p class="hint">Asking confirmd…</p>}
