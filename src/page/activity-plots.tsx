@@ -52,7 +52,7 @@ export function ActivityPlots() {
         <Plot
           title="Settled, by status"
           kind="bars"
-          unit="transactions a minute"
+          unit="a minute; the sums are of the hour"
           series={SETTLED_SERIES}
           minutes={of(({ settled }) => settled)}
           format={wholeNumber}
@@ -60,7 +60,7 @@ export function ActivityPlots() {
         <Plot
           title="Looked again, by reason"
           kind="bars"
-          unit="looks a minute"
+          unit="a minute; the sums are of the hour"
           series={RETRY_SERIES}
           minutes={of(({ retries }) => retries)}
           format={wholeNumber}
@@ -68,7 +68,7 @@ export function ActivityPlots() {
         <Plot
           title="From registration to verdict"
           kind="lines"
-          unit="time"
+          unit="by minute; the newest is told"
           series={LATENCY_SERIES}
           minutes={of(({ latencyMs }) => latencyMs ?? {})}
           format={duration}

@@ -206,8 +206,7 @@ function Found({ page, filter }: { readonly page: TransactionPage; readonly filt
           { header: 'Recorded', cell: ({ createdAt }) => <Time at={createdAt} /> },
           {
             header: 'Settled',
-            cell: ({ settledAt, nextCheckAt }) =>
-              settledAt ? <Time at={settledAt} /> : nextCheckAt ? <NextLook at={nextCheckAt} /> : null,
+            cell: settledOf,
           },
           {
             header: 'Why',
@@ -230,10 +229,12 @@ function whyOf({ failure, lastError }: TransactionPage['transactions'][number]) 
   return why === null ? null : <span class="clipped">{why}</span>
 }
 
-function NextLook({ at }: { readonly at: string }) {
+function settledOf({ settledAt, parkedAt, nextCheckAt }: TransactionPage['transactions'][number]) {
+  if (settledAt !== null) return <Time at={settledAt} />
+  if (parkedAt !== null || nextCheckAt === null) return null
   return (
     <span class="hint">
-      next look <Time at={at} />
+      next look <Time at={nextCheckAt} />
     </span>
   )
 }

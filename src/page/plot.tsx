@@ -135,22 +135,23 @@ function Drawing({ title, kind, unit, series, minutes, format, width, shown, onS
         : series.map(({ key, colour }) => (
             <g key={key} class={colour}>
               {runsOf(minutes, key).map((run) => (
-                <polyline
+                <Run
                   key={run[0]?.index}
-                  class="line"
-                  points={run.map(({ index, value }) => `${x(index) + step / 2},${y(value)}`).join(' ')}
+                  points={run.map(({ index, value }) => [x(index) + step / 2, y(value)])}
                 />
               ))}
-              {minutes.map(({ at, values }, index) => {
-                const value = values[key]
-                return value === undefined ? null : (
-                  <circle key={at} class="dot" cx={x(index) + step / 2} cy={y(value)} r={2} />
-                )
-              })}
             </g>
           ))}
     </svg>
   )
+}
+
+/** A minute without neighbours is a dot. */
+function Run({ points }: { readonly points: readonly (readonly [number, number])[] }) {
+  const [first] = points
+  if (!first) return null
+  if (points.length === 1) return <circle class="dot" cx={first[0]} cy={first[1]} r={2.5} />
+  return <polyline class="line" points={points.map((point) => point.join(',')).join(' ')} />
 }
 
 interface BarProps {
@@ -194,7 +195,7 @@ function runsOf(minutes: readonly Minute[], key: string): { index: number; value
     if (value === undefined) runs.push([])
     else runs.at(-1)?.push({ index, value })
   }
-  return runs.filter((run) => run.length > 1)
+  return runs.filter((run) => run.length > 0)
 }
 
 function AsTable({ title, series, minutes, format }: Props) {

@@ -19,7 +19,12 @@ const PICTURES = process.env['PAGE_PICTURES']
 const DESKTOP = { width: 1280, height: 900 }
 const PHONE = { width: 375, height: 800 }
 
-type OpenOptions = BrowserContextOptions & { readonly url?: string }
+/** The page asks for nothing again by itself: what it shows anew, the feed has told it of. */
+const WITHOUT_POLLS = `
+  const { setTimeout } = window
+  window.setTimeout = (run, ms, ...given) => (ms >= 2000 ? 0 : setTimeout(run, ms, ...given))`
+
+type OpenOptions = BrowserContextOptions & { readonly url?: string; readonly before?: string }
 
 describeWithChromium('the page', () => {
   const lifecycle = createLifecycle((name, error) => {
@@ -45,7 +50,7 @@ describeWithChromium('the page', () => {
   /** A page as a person opens it, with a browser of its own. */
   async function open(
     path = '',
-    { url = `${scene.program.url}/`, ...options }: OpenOptions = {},
+    { url = `${scene.program.url}/`, before = '', ...options }: OpenOptions = {},
   ): Promise<Page> {
     const context = await browser.newContext({ viewport: DESKTOP, locale: 'en-GB', ...options })
     contexts.push(context)
@@ -53,6 +58,7 @@ describeWithChromium('the page', () => {
     context.on('request', (request) => {
       if (new URL(request.url()).host !== home) offences.push(`asked ${request.url()}`)
     })
+    await context.addInitScript(before)
     const page = await context.newPage()
     page.on('pageerror', (error) => offences.push(`error in the page: ${error.message}`))
     page.on('console', (message) => {
@@ -162,9 +168,13 @@ describeWithChromium('the page', () => {
     await rowOf(page, scene.told.confirmed.txHash).waitFor()
   })
 
-  it('a transaction that settles is seen to, without a reload', async () => {
+  it('the feed shows a transaction that settles, on its page and in the list, without a reload', async () => {
     const fresh = await scene.tell()
-    const [one, list] = [await open(`#/transactions/${fresh.id}`), await open('#/transactions')]
+    const before = WITHOUT_POLLS
+    const [one, list] = [
+      await open(`#/transactions/${fresh.id}`, { before }),
+      await open('#/transactions', { before }),
+    ]
     for (const page of [one, list]) await page.evaluate('window.isTheSame = true')
     await untilBadge(one, 'Pending')
     await rowOf(list, fresh.txHash).getByText('Pending').waitFor()
@@ -198,6 +208,7 @@ describeWithChromium('the page', () => {
       await page.getByText('· live').waitFor()
       proxy.cut(true)
       await page.getByText('The connection to confirmd is lost').waitFor()
+      if (PICTURES) await page.screenshot({ path: `${PICTURES}/lost.png` })
       proxy.cut(false)
       await page.getByText('· live').waitFor()
       expect(await page.getByText('The connection to confirmd is lost').count()).toBe(0)
@@ -293,6 +304,7 @@ describeWithChromium('the page', () => {
       await page.getByLabel('API key').fill('wrong')
       await page.getByRole('button', { name: 'Use this key' }).click()
       await page.getByText('This key is not accepted.').waitFor()
+      if (PICTURES) await page.screenshot({ path: `${PICTURES}/key.png` })
       await page.getByLabel('API key').fill(key)
       await page.keyboard.press('Enter')
       await rowOf(page, scene.told.confirmed.txHash).waitFor()
