@@ -41,8 +41,8 @@ export function ActivityPlots() {
     concerns: () => true,
     pollMs: POLL_MS,
   })
-  if (problem && !data) return <ProblemNote problem={problem} />
-  const minutes = data?.minutes ?? []
+  if (!data) return problem ? <ProblemNote problem={problem} /> : <p class="hint">Asking confirmd…</p>
+  const { minutes } = data
   const of = (pick: (minute: Activity['minutes'][number]) => Minute['values']): Minute[] =>
     minutes.map((minute) => ({ at: minute.at, values: pick(minute) }))
   return (

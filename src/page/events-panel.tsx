@@ -28,6 +28,7 @@ export function EventsPanel({ id, concerns }: Props) {
     <section class="panel">
       <h2>Events and deliveries</h2>
       {problem && !data && <ProblemNote problem={problem} retry={reload} />}
+      {!data && !problem && <p class="hint">Asking confirmd…</p>}
       {data?.events.length === 0 && (
         <p class="empty">None yet: an outcome is announced once it is committed.</p>
       )}

@@ -4,8 +4,8 @@ import { readServerSentEvents } from './server-sent-events.ts'
 
 export type LiveEvent = CloudEvent<{ readonly id?: string; readonly status?: string }>
 
-/** `paused`: the page is not seen, so nothing is read. */
-export type Connection = 'connecting' | 'live' | 'lost' | 'paused'
+/** `paused`: the page is not seen, so nothing is read. `refused`: who asks from here is not served. */
+export type Connection = 'connecting' | 'live' | 'lost' | 'paused' | 'refused'
 
 export interface Live {
   connection(): Connection
@@ -22,6 +22,7 @@ const LONGEST_PAUSE_MS = 15_000
 const SILENCE_MS = 35_000
 const GONE = 410
 const UNAUTHORIZED = 401
+const FORBIDDEN = 403
 
 /** Reads the feed for as long as the page is seen; goes on where it was after each interruption. */
 export function createLive(api: Api): Live {
@@ -84,7 +85,8 @@ export function createLive(api: Api): Live {
       if (status === UNAUTHORIZED) return
       if (status === GONE) lastEventId = ''
       // The server ends a stream in good order when it stops: that is no loss yet.
-      if (problem !== undefined || tries > 0) become('lost')
+      if (status === FORBIDDEN) become('refused')
+      else if (problem !== undefined || tries > 0) become('lost')
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS)
       tries += 1
       await pause(pauseMs / 2 + (Math.random() * pauseMs) / 2, stopped.signal)

@@ -151,6 +151,7 @@ function Deliveries({ id, path, query }: DeliveriesProps) {
         </select>
       </div>
       {problem && <ProblemNote problem={problem} />}
+      {!data && !problem && <p class="hint">Asking confirmd…</p>}
       {data && (
         <DataTable
           caption="Deliveries, the newest first"

@@ -319,6 +319,20 @@ describeWithChromium('the page', () => {
     }
   })
 
+  it('whoever is not served is told why, and what to do about it', async () => {
+    const proxy = await startPrefixProxy(scene.program.url, '/ops')
+    try {
+      const page = await open('', { url: proxy.url })
+      await page
+        .getByText(/Without API_KEYS only this machine is served.*confirmd key create/)
+        .first()
+        .waitFor()
+      expect(await page.getByText('The connection to confirmd is lost').count()).toBe(0)
+    } finally {
+      await proxy.stop()
+    }
+  })
+
   it('works behind a path prefix of a reverse proxy, live too', async () => {
     const { key, entry } = createApiKey('page')
     const guarded = await startRole('api', { ...scene.world.environment, API_KEYS: entry })
