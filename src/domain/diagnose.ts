@@ -185,7 +185,7 @@ function sightings(
   now: Date,
 ): Finding[] {
   const including = usable.find(({ blockNumber }) => blockNumber !== null)
-  if (including) return [included(including, policy)]
+  if (including) return [included(including, policy, transaction.parkedAt !== null)]
   const pooling = usable.find(({ known }) => known !== null)
   const ageMs = now.getTime() - transaction.createdAt.getTime()
   if (pooling?.known) return inPool(pooling.known, nextNonceOf(usable), ageMs)
@@ -197,7 +197,11 @@ function nextNonceOf(usable: readonly NodeExamination[]): number | null {
   return nonces.length > 0 ? Math.max(...nonces) : null
 }
 
-function included({ node, headNumber, blockNumber }: NodeExamination, policy: DiagnosisPolicy): Finding {
+function included(
+  { node, headNumber, blockNumber }: NodeExamination,
+  policy: DiagnosisPolicy,
+  isParked: boolean,
+): Finding {
   const depth = Math.max(0, (headNumber ?? 0) - (blockNumber ?? 0))
   const missing = policy.finalityDepthBlocks - depth
   const details = { node, blockNumber, headNumber, finalityDepthBlocks: policy.finalityDepthBlocks }
@@ -207,6 +211,15 @@ function included({ node, headNumber, blockNumber }: NodeExamination, policy: Di
       `It is in block ${blockNumber}, and not final yet: ${missing} more block(s) have to follow.`,
       'Wait. If the block does not stay in the chain, it is looked for again.',
       { ...details, missingBlocks: missing },
+    )
+  }
+  if (isParked) {
+    const text = `It is final in block ${blockNumber}: only its business write is missing.`
+    return finding(
+      { code: 'receipt-final', severity: 'waiting' },
+      text,
+      'Recheck it once that is mended.',
+      details,
     )
   }
   return finding(

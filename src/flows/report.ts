@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ActivityCount, latencyBucket, type Measure, minuteOf } from '../domain/activity.ts'
 import type { ProcessReport, ProcessState } from '../domain/process.ts'
 import type { Transaction } from '../domain/transaction.ts'
@@ -28,6 +29,8 @@ export interface Report {
 const COUNTS_INTERVAL_MS = 1_000
 const STATE_INTERVAL_MS = 5_000
 const FORGET_INTERVAL_MS = 600_000
+/** A stop does not wait longer for a database that is away. */
+const STOP_GRACE_MS = 1_000
 const ACTIVITY_KEPT_MS = 24 * 3_600_000
 
 /**
@@ -88,6 +91,11 @@ export function startReport({ store, process, readState, log, clock }: ReportDep
     }
   }
 
+  async function leave(): Promise<void> {
+    await Promise.all(stops.map((stop) => stop()))
+    await Promise.allSettled([writeCounts(), store.forgetProcess(process.id)])
+  }
+
   const stops = [
     every(COUNTS_INTERVAL_MS, writeCounts),
     every(STATE_INTERVAL_MS, writeState),
@@ -102,8 +110,7 @@ export function startReport({ store, process, readState, log, clock }: ReportDep
     reached: (status) => count('settled', status),
     retried: (reason) => count('retries', reason),
     stop: async () => {
-      await Promise.all(stops.map((stop) => stop()))
-      await Promise.allSettled([writeCounts(), store.forgetProcess(process.id)])
+      await Promise.race([leave(), sleep(STOP_GRACE_MS, undefined, { ref: false })])
     },
   }
 }

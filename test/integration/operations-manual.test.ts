@@ -18,11 +18,13 @@ import { openDatabase } from '../../src/store/database.ts'
 import { migrate } from '../../src/store/migrations.ts'
 import { deleteTopology } from '../support/broker.ts'
 import { withChannel } from '../support/channel.ts'
+import { commandsOf, readCommandBlocks } from '../support/command-blocks.ts'
 import { type RunningConfirmd, register, startConfirmd, untilRow, untilStatus } from '../support/confirmd.ts'
-import { commandBlocks, commandsOf } from '../support/operations-document.ts'
 import { countOrders, createOrderTables, ORDER_HANDLERS } from '../support/orders.ts'
 import { randomHash, type ScriptedNode, startScriptedNode } from '../support/scripted-node.ts'
 import { until } from '../support/until.ts'
+
+const BLOCKS = readCommandBlocks('docs/operations.md')
 
 const tools = inject('postgresTools')
 const isPossible = tools !== null && inject('amqpUrl') !== null
@@ -113,7 +115,7 @@ describe.runIf(isPossible)('docs/operations.md', () => {
     tried.push(`${heading} ${place}`)
     const PATH = `${tools}:${rabbitmq.toolEnvironment['PATH']}`
     const env = { ...environment, ...rabbitmq.toolEnvironment, ADMIN_URL: adminUrl(), ...given, PATH }
-    const script = `set -euo pipefail\n${commandsOf(heading, place)}`
+    const script = `set -euo pipefail\n${commandsOf(BLOCKS, heading, place)}`
     const { stdout } = await promisify(execFile)('bash', ['-c', script], { cwd: folder, env })
     return stdout
   }
@@ -246,7 +248,7 @@ describe.runIf(isPossible)('docs/operations.md', () => {
   })
 
   it('every command that is not marked as not tried was run here', () => {
-    const claimed = commandBlocks.filter(({ isTried }) => isTried)
+    const claimed = BLOCKS.filter(({ isTried }) => isTried)
     expect(claimed.map(({ heading, place }) => `${heading} ${place}`).sort()).toEqual(
       [...new Set(tried)].sort(),
     )

@@ -144,6 +144,13 @@ describe('a diagnosis names first what explains most', () => {
     expect(soon?.text).toContain('240 s')
   })
 
+  it('no look is promised to one that is parked', () => {
+    const transaction = transactionWith({ parkedAt: NOW, handlerAttempts: 20, nextCheckAt: null })
+    const nodes = [{ ...NODE, blockNumber: 100 }]
+    const found = diagnose({ transaction, looks: [], nodes, workers: 1, waitingChecks: 0 }, POLICY, NOW)
+    for (const { text, advice } of found) expect(`${text} ${advice}`).not.toMatch(/next look/i)
+  })
+
   it('says in words how many blocks are missing, and until when', () => {
     const nodes = [{ ...NODE, blockNumber: 99 }]
     const examined = { transaction: transactionWith({}), looks: [], nodes, workers: 1, waitingChecks: 0 }

@@ -2,7 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { SETTING_LIST } from '../../src/config.ts'
-import { commandBlocks, NOT_TRIED, operationsText } from '../support/operations-document.ts'
+import { NOT_TRIED, readCommandBlocks } from '../support/command-blocks.ts'
+
+const FILE = 'docs/operations.md'
+const operationsText = readFileSync(FILE, 'utf8')
 
 const ALERTS = 'deploy/monitoring/alerts.yml'
 
@@ -42,7 +45,9 @@ describe('docs/operations.md', () => {
   })
 
   it('has no command within the text that is neither marked as not tried nor in a block that is run', () => {
-    const run = commandBlocks.filter(({ isTried }) => isTried).map(({ commands }) => commands)
+    const run = readCommandBlocks(FILE)
+      .filter(({ isTried }) => isTried)
+      .map(({ commands }) => commands)
     const text = operationsText.replaceAll(/^```[\s\S]*?^```$/gm, '')
     for (const paragraph of text.split('\n\n').filter((each) => !each.includes(NOT_TRIED))) {
       const named = paragraph.matchAll(/`((?:kubectl|psql|pg_\w+|createdb|rabbitmq\S+|curl|node) [^`]+)`/g)

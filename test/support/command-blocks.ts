@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** A block of commands in docs/operations.md. */
+/** A block of commands in a document. */
 export interface CommandBlock {
   /** The nearest heading above it. */
   readonly heading: string
@@ -14,11 +14,9 @@ export interface CommandBlock {
 /** Says in a paragraph that the commands in it, or in the block below it, were not run. */
 export const NOT_TRIED = '*(not tried here)*'
 
-export const operationsText = readFileSync('docs/operations.md', 'utf8')
-
-export const commandBlocks: readonly CommandBlock[] = readBlocks(operationsText.split('\n'))
-
-function readBlocks(lines: readonly string[]): CommandBlock[] {
+/** Its blocks, in their order. */
+export function readCommandBlocks(file: string): readonly CommandBlock[] {
+  const lines = readFileSync(file, 'utf8').split('\n')
   const blocks: CommandBlock[] = []
   let heading = ''
   let place = 0
@@ -44,8 +42,8 @@ function readBlocks(lines: readonly string[]): CommandBlock[] {
 }
 
 /** The commands of a block that is tried. */
-export function commandsOf(heading: string, place = 1): string {
-  const found = commandBlocks.find((block) => block.heading === heading && block.place === place)
-  if (!found?.isTried) throw new Error(`docs/operations.md has no block ${place} to try under '${heading}'`)
+export function commandsOf(blocks: readonly CommandBlock[], heading: string, place = 1): string {
+  const found = blocks.find((block) => block.heading === heading && block.place === place)
+  if (!found?.isTried) throw new Error(`there is no block ${place} to try under '${heading}'`)
   return found.commands
 }
