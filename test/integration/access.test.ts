@@ -52,7 +52,7 @@ function expectProblem(answer: Answer, status: number): void {
 }
 
 const GUARDED = ['/v1/transactions', '/v1/transactions/01a1fcf8-4105-7698-b979-000000000000', '/metrics']
-const OPEN = ['/healthz', '/readyz', '/docs', '/openapi.json']
+const OPEN = ['/', '/healthz', '/readyz', '/docs', '/openapi.json']
 
 describe('with keys', () => {
   const shop = createApiKey('shop')
