@@ -69,10 +69,10 @@ describeWithBroker("the README's commands, as they stand, in a folder of their o
   /** Starts what stays; resolves with its URL. */
   async function stay(command: string, given: Readonly<Record<string, string>>): Promise<string> {
     let said = ''
-    // `exec`, so that a stop reaches the program.
+    // An interrupt of its process group, as Ctrl-C is one: npm passes no signal on.
     const started = startLeashed({
       command: 'bash',
-      parameters: ['-c', `exec ${command}`],
+      parameters: ['-c', `set -m; ${command} & trap "kill -INT -- -$!" INT; wait; wait`],
       environment: given,
       stopSignal: 'SIGINT',
       workingDirectory: folder.path,
