@@ -5,7 +5,6 @@ import { NO_TRACING, startTracing } from './observe/tracing.ts'
 import { startReporting } from './reporting.ts'
 import type { Role, RunContext } from './runnable.ts'
 import { serve } from './serve.ts'
-import { countUnsent } from './store/counts.ts'
 import { openDatabase } from './store/database.ts'
 import { readGauges } from './store/gauges.ts'
 import { migrate, pendingMigrations } from './store/migrations.ts'
@@ -68,14 +67,11 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   })
 
   let stopping = false
-  const countUnannounced = async () =>
-    (await countUnsent(db, { hasExchange: exchange !== null })).exchange ?? 0
   const url = await serve(role, context, {
     store,
     queue,
     metrics,
     tracing,
-    countUnannounced,
     isStopping: () => stopping,
   })
   if (role === 'api') startReporting(role, context, store, async () => API_STATE)

@@ -36,8 +36,6 @@ export interface ServedParts {
   readonly queue: CheckQueue
   readonly metrics: Metrics
   readonly tracing: Tracing
-  /** Events that the exchange has still to take. */
-  readonly countUnannounced: () => Promise<number>
   readonly isStopping: () => boolean
 }
 
@@ -48,7 +46,7 @@ const PAGE_FOLDER = fileURLToPath(new URL('../dist/page', import.meta.url))
 export async function serve(
   role: Role,
   { config, log, lifecycle, onFatal }: RunContext,
-  { store, queue, metrics, tracing, countUnannounced, isStopping }: ServedParts,
+  { store, queue, metrics, tracing, isStopping }: ServedParts,
 ): Promise<string> {
   const app = await createApp(log)
   const feed = createFeed({ store, log })
@@ -87,7 +85,7 @@ export async function serve(
     const overview = createOverview({
       store,
       queueDepths: queue.depths,
-      countUnannounced,
+      hasExchange: config.amqpUrl !== null,
       chain: config.chain,
       version: packageVersion(),
       clock: () => new Date(),

@@ -1,6 +1,5 @@
 import type { Overview } from '../domain/overview.ts'
 import { createOverview } from '../flows/overview.ts'
-import { countUnsent } from '../store/counts.ts'
 import { packageVersion } from '../version.ts'
 import { type Parts, withParts } from './context.ts'
 import { createDepths, type Depths } from './depths.ts'
@@ -26,12 +25,11 @@ export async function status({ json }: { json?: boolean }): Promise<void> {
 }
 
 /** The same as `GET /v1/overview` answers. */
-export function readOverview({ config, db, store }: Parts, depths: Depths): Promise<Overview> {
-  const hasExchange = config.amqpUrl !== null
+export function readOverview({ config, store }: Parts, depths: Depths): Promise<Overview> {
   return createOverview({
     store,
     queueDepths: depths.read,
-    countUnannounced: async () => (await countUnsent(db, { hasExchange })).exchange ?? 0,
+    hasExchange: config.amqpUrl !== null,
     chain: config.chain,
     version: packageVersion(),
     clock: () => new Date(),

@@ -5,14 +5,15 @@ import type { SeenProcess } from '../domain/process.ts'
 export interface OverviewDependencies {
   readonly store: {
     countOpen(): Promise<Overview['open']>
-    countWebhooks(): Promise<Overview['webhooks']>
+    countWebhooks(): Promise<{ working: number; failing: number; 'switched-off': number; disabled: number }>
+    /** Of the exchange only where there is one. */
+    countUnsent(of: { hasExchange: boolean }): Promise<{ webhooks: number; exchange?: number }>
     listProcesses(): Promise<readonly SeenProcess[]>
     readActivity(since: Date): Promise<readonly ActivityCount[]>
   }
   /** Messages by queue name. */
   readonly queueDepths: () => Promise<Readonly<Record<string, number>>>
-  /** Events that the exchange has still to take; 0 where there is none. */
-  readonly countUnannounced: () => Promise<number>
+  readonly hasExchange: boolean
   readonly chain: string
   readonly version: string
   readonly clock: () => Date
@@ -29,17 +30,17 @@ export interface Overviews {
 const VERDICTS = new Set(['confirmed', 'failed', 'replaced'])
 
 export function createOverview(dependencies: OverviewDependencies): Overviews {
-  const { store, queueDepths, countUnannounced, chain, version, clock } = dependencies
+  const { store, queueDepths, hasExchange, chain, version, clock } = dependencies
 
   async function now(): Promise<Overview> {
     const at = clock()
-    const [open, webhooks, processes, counts, depths, unsentEvents] = await Promise.all([
+    const [open, webhooks, processes, counts, depths, unsent] = await Promise.all([
       store.countOpen(),
       store.countWebhooks(),
       store.listProcesses(),
       store.readActivity(lastMinutes(at.getTime(), 2)[0] ?? at),
       queueDepths().catch(() => ({})),
-      countUnannounced(),
+      store.countUnsent({ hasExchange }),
     ])
     return {
       at: at.toISOString(),
@@ -55,18 +56,29 @@ export function createOverview(dependencies: OverviewDependencies): Overviews {
         seenAt: seenAt.toISOString(),
       })),
       leader: leaderOf(processes),
-      webhooks,
-      unsentEvents,
+      webhooks: {
+        enabled: webhooks.working + webhooks.failing,
+        disabled: webhooks['switched-off'] + webhooks.disabled,
+        failing: webhooks.failing,
+        deliveriesWaiting: unsent.webhooks,
+      },
+      unsentEvents: unsent.exchange ?? 0,
     }
   }
 
   async function activity(minutes: number): Promise<Activity> {
     const wanted = lastMinutes(clock().getTime(), minutes)
     const [first] = wanted
-    const counts = first ? await store.readActivity(first) : []
+    const byMinute = new Map<number, ActivityCount[]>()
+    for (const each of first ? await store.readActivity(first) : []) {
+      const time = each.minute.getTime()
+      const own = byMinute.get(time) ?? []
+      own.push(each)
+      byMinute.set(time, own)
+    }
     return {
       minutes: wanted.map((minute) => {
-        const own = counts.filter((each) => each.minute.getTime() === minute.getTime())
+        const own = byMinute.get(minute.getTime()) ?? []
         const labelled = (measure: ActivityCount['measure']) =>
           new Map(own.filter((each) => each.measure === measure).map(({ label, count }) => [label, count]))
         return {

@@ -3,6 +3,7 @@ import { type ActivityCount, latencyBucket, type Measure, minuteOf } from '../do
 import type { ProcessReport, ProcessState } from '../domain/process.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import type { Log } from './ports.ts'
+import { runWakefully, type Wakeful } from './wakeful.ts'
 
 export interface ReportDependencies {
   readonly store: {
@@ -39,7 +40,6 @@ const ACTIVITY_KEPT_MS = 24 * 3_600_000
  */
 export function startReport({ store, process, readState, log, clock }: ReportDependencies): Report {
   let counts = new Map<string, ActivityCount>()
-  let isFailing = false
 
   function count(measure: Measure, label: string): void {
     const minute = minuteOf(clock().getTime())
@@ -65,38 +65,24 @@ export function startReport({ store, process, readState, log, clock }: ReportDep
     await store.reportProcess({ ...process, state: await readState() })
   }
 
-  /** One at a time; the first failure of a row of them is said. */
-  function every(intervalMs: number, job: () => Promise<void>): () => Promise<void> {
-    let running: Promise<void> | null = null
-    function run(): void {
-      running ??= job()
-        .then(
-          () => {
-            isFailing = false
-          },
-          (error: unknown) => {
-            if (!isFailing) log.warn({ err: error }, 'nothing reported of this process; trying again')
-            isFailing = true
-          },
-        )
-        .finally(() => {
-          running = null
-        })
-    }
-    const timer = setInterval(run, intervalMs)
-    run()
-    return async () => {
-      clearInterval(timer)
-      await running
-    }
+  function every(intervalMs: number, job: () => Promise<void>): Wakeful {
+    return runWakefully({
+      job: async () => {
+        await job()
+        return false
+      },
+      idleMs: intervalMs,
+      gapMs: 0,
+      onError: (error) => log.warn({ err: error }, 'nothing reported of this process; trying again'),
+    })
   }
 
   async function leave(): Promise<void> {
-    await Promise.all(stops.map((stop) => stop()))
+    await Promise.all(jobs.map((job) => job.stop()))
     await Promise.allSettled([writeCounts(), store.forgetProcess(process.id)])
   }
 
-  const stops = [
+  const jobs = [
     every(COUNTS_INTERVAL_MS, writeCounts),
     every(STATE_INTERVAL_MS, writeState),
     every(FORGET_INTERVAL_MS, () => store.forgetActivity(new Date(clock().getTime() - ACTIVITY_KEPT_MS))),

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { prepared } from './statement.ts'
 
 export type TransactionCounts = {
   readonly pending: number
@@ -40,4 +41,27 @@ export async function countUnsent(
   const row = rows[0]
   const webhooks = Number(row?.webhooks ?? 0)
   return hasExchange ? { webhooks, exchange: Number(row?.exchange ?? 0) } : { webhooks }
+}
+
+export interface WebhookCounts {
+  readonly working: number
+  /** Enabled, and the last attempt failed. */
+  readonly failing: number
+  /** By confirmd itself. */
+  readonly 'switched-off': number
+  readonly disabled: number
+}
+
+export async function countWebhooks(db: Knex): Promise<WebhookCounts> {
+  const [row] = await prepared<WebhookCounts>(
+    db,
+    'confirmd-webhook-states-1',
+    `SELECT count(*) FILTER (WHERE enabled AND failing_since IS NULL)::int AS working,
+            count(*) FILTER (WHERE enabled AND failing_since IS NOT NULL)::int AS failing,
+            count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NOT NULL)::int AS "switched-off",
+            count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NULL)::int AS disabled
+       FROM webhooks`,
+    {},
+  )
+  return row ?? { working: 0, failing: 0, 'switched-off': 0, disabled: 0 }
 }

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { countOpen, countUnsent } from './counts.ts'
+import { countOpen, countUnsent, countWebhooks } from './counts.ts'
 import { prepared } from './statement.ts'
 
 /** What the metrics show of the database, all of it from indexes. */
@@ -17,7 +17,7 @@ export async function readGauges(
   const [openTransactions, unsentEvents, webhooks, [ages]] = await Promise.all([
     countOpen(db),
     countUnsent(db, { hasExchange }),
-    countWebhooksByState(db),
+    countWebhooks(db),
     prepared<Ages>(db, 'confirmd-gauges-1', AGES, { chain }),
   ])
   const { oldest_pending, oldest_unannounced, oldest_undelivered, followed } = ages ?? {}
@@ -29,7 +29,7 @@ export async function readGauges(
       webhooks: Number(oldest_undelivered ?? 0),
       ...(hasExchange ? { exchange: Number(oldest_unannounced ?? 0) } : {}),
     },
-    webhooks,
+    webhooks: { ...webhooks },
     followedBlockNumber: followed ? Number(followed) : null,
   }
 }
@@ -58,17 +58,3 @@ const AGES = `
        FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
       WHERE d.status = 'pending' AND w.enabled) AS oldest_undelivered,
     (SELECT block_number FROM chain_cursors WHERE chain = :chain) AS followed`
-
-async function countWebhooksByState(db: Knex): Promise<Readonly<Record<string, number>>> {
-  const [row] = await prepared<Record<string, number>>(
-    db,
-    'confirmd-webhook-states-1',
-    `SELECT count(*) FILTER (WHERE enabled AND failing_since IS NULL)::int AS working,
-            count(*) FILTER (WHERE enabled AND failing_since IS NOT NULL)::int AS failing,
-            count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NOT NULL)::int AS "switched-off",
-            count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NULL)::int AS disabled
-       FROM webhooks`,
-    {},
-  )
-  return row ?? {}
-}

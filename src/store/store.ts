@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { addActivity, forgetActivity, readActivity } from './activity.ts'
 import { advance, keepLease } from './advance.ts'
 import { createBatches } from './batches.ts'
-import { countOpen } from './counts.ts'
+import { countOpen, countUnsent, countWebhooks } from './counts.ts'
 import { pingDatabase } from './database.ts'
 import { createRecordAttempt, leaseDeliveries } from './deliveries.ts'
 import { addTestDelivery, listDeliveries, replayDelivery, replayRange } from './delivery-log.ts'
@@ -18,7 +18,6 @@ import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
 import { listTransactionEvents } from './transaction-events.ts'
 import { markUnpublished } from './unpublished.ts'
 import { recordHandlerFailure, recordLook } from './wait.ts'
-import { countWebhooks } from './webhook-counts.ts'
 import {
   createWebhook,
   deleteWebhook,
@@ -84,6 +83,7 @@ export function createStore(db: Knex) {
     forgetProcess: bind(forgetProcess),
     listProcesses: bind(listProcesses),
     countWebhooks: bind(countWebhooks),
+    countUnsent: bind(countUnsent),
     ping: bind(pingDatabase),
   }
 }
