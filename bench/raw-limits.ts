@@ -64,7 +64,8 @@ export async function databaseLimit(lifecycle: Lifecycle, parts: Parts, count: n
       const { txHash } = transaction
       const inclusion = { blockNumber: 1, blockHash: txHash, transactionIndex: 0, gasUsed: '21000' }
       const raw = { transactionHash: txHash, logsBloom: `0x${'0'.repeat(512)}` }
-      const receipt = { ...inclusion, txHash, succeeded: true, txError: null, effectiveGasPriceWei: '1', raw }
+      const unused = { sender: null, nonce: null, txError: null, notes: [] }
+      const receipt = { ...inclusion, ...unused, txHash, succeeded: true, effectiveGasPriceWei: '1', raw }
       return settle(transaction, { status: 'confirmed', receipt, failure: null, look }, null)
     }),
   )

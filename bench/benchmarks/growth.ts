@@ -139,7 +139,7 @@ async function measure(db: Knex, store: Store, ours: readonly string[]): Promise
           const expectedRetryCount = before + turn
           await store.recordWait(id, {
             ...{ expectedRetryCount, retryCount: expectedRetryCount + 1, consecutiveErrors: 0 },
-            ...{ delayMs: 3_600_000, error: null, notes: { seen: null, evidence: null } },
+            ...{ delayMs: 3_600_000, error: null, notes: { seen: null, evidence: null, absentChecks: null } },
             look: aLook('waits'),
           })
         }),

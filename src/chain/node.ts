@@ -9,6 +9,7 @@ import { RpcError } from './rpc-error.ts'
 export interface Header {
   readonly number: number
   readonly hash: string
+  readonly parentHash: string
   /** The block's time, in ms. */
   readonly timeMs: number
 }
@@ -179,6 +180,7 @@ function toHeader(answer: Readonly<Record<string, unknown>>): Header {
   return {
     number: readNumber(answer['number'], 'block number'),
     hash: String(answer['hash']).toLowerCase(),
+    parentHash: String(answer['parentHash']).toLowerCase(),
     timeMs: readNumber(answer['timestamp'], 'timestamp') * 1000,
   }
 }

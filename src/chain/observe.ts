@@ -118,7 +118,7 @@ async function sightNonce(
   const headAfter = await node.readHead()
   if (headAfter.number < head.number) return null
   if ((await node.readReceipt(txHash)) || (await node.readTransaction(txHash))) return null
-  return { node: node.name, headNumber: headAfter.number, nonce, at: new Date().toISOString() }
+  return { node: node.name, headNumber: headAfter.number, nonce }
 }
 
 function toAbsent(absences: readonly Absence[], witnesses: number): Observation {
@@ -127,6 +127,7 @@ function toAbsent(absences: readonly Absence[], witnesses: number): Observation 
   return {
     kind: 'absent',
     nodes: absences.map(({ node }) => node),
+    providers: absences.length,
     headNumber: Math.min(...absences.map(({ headNumber }) => headNumber)),
     inPool: absences.some(({ inPool }) => inPool),
     seen: absences.find(({ seen }) => seen)?.seen ?? null,

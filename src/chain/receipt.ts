@@ -23,7 +23,10 @@ export function toReceipt(answer: Readonly<Record<string, unknown>>, txHash: str
     transactionIndex: readNumber(answer['transactionIndex'], 'transactionIndex'),
     gasUsed: readQuantity(answer['gasUsed'], 'gasUsed').toString(),
     effectiveGasPriceWei: gasPriceOf(answer),
+    sender: null,
+    nonce: null,
     raw: withoutBloom(answer),
+    notes: [],
   }
 }
 

@@ -4,6 +4,7 @@ import type { Receipt } from './receipt.ts'
 export interface FinalBlock {
   readonly number: number
   readonly hash: string
+  readonly parentHash: string
   readonly timeMs: number
   readonly txHashes: readonly string[]
   /** The node that gave it, and the head that it had then. */

@@ -1,6 +1,12 @@
 import type { WaitReason } from './look.ts'
 import { failureOf, type Receipt } from './receipt.ts'
-import { addLook, isReplaced, type ReplacementLook, type ReplacementPolicy } from './replacement.ts'
+import {
+  addLook,
+  isReplaced,
+  type NonceSighting,
+  type ReplacementLook,
+  type ReplacementPolicy,
+} from './replacement.ts'
 import { type RetryDelaysMs, retryDelayMs } from './schedule.ts'
 import type { Failure, Transaction } from './transaction.ts'
 
@@ -12,6 +18,7 @@ export type Observation =
   | {
       readonly kind: 'receipt'
       readonly node: string
+      /** No more than what the node that has the receipt showed to follow its block, asked afresh. */
       readonly headNumber: number
       /** Its block is the canonical one at its height. */
       readonly receipt: Receipt
@@ -20,13 +27,15 @@ export type Observation =
       readonly kind: 'absent'
       /** The fresh nodes that were asked; none had a receipt. */
       readonly nodes: readonly string[]
+      /** How many independent providers these nodes are of; only those whose head was asked afresh count. */
+      readonly providers: number
       readonly headNumber: number
       /** Whether a node has it in its pool. */
       readonly inPool: boolean
-      /** Sender and nonce, where a node knew the transaction. */
+      /** Sender and nonce, where two answers, of two providers if there are two, showed the same. */
       readonly seen: SeenTransaction | null
-      /** Sightings that its nonce is used up; empty unless as many nodes agreed as are asked for. */
-      readonly replacement: ReplacementLook
+      /** Sightings that its nonce is used up, one of each provider; empty unless as many agreed as are asked for. */
+      readonly replacement: readonly NonceSighting[]
     }
   | { readonly kind: 'unavailable'; readonly error: string }
 
@@ -38,7 +47,7 @@ export interface SeenTransaction {
 /** What a look should find out. */
 export interface Query {
   readonly txHash: string
-  /** Null: learn them from the chain, if a node knows the transaction. */
+  /** As the chain showed them. Null: learn them, if a node knows the transaction. */
   readonly known: SeenTransaction | null
   /** Ask as many nodes as a verdict without a receipt needs, and for the sender's nonce. */
   readonly thorough: boolean
@@ -52,18 +61,23 @@ export interface FinalityPolicy {
   readonly finalityDepthBlocks: number
   /** How long a transaction stays stalled before its absence makes it expired. */
   readonly expireAfterMs: number
-  /** Nodes that must agree on a verdict without a receipt: two, where two are configured. */
+  /** Providers that must agree on a verdict without a receipt: two, where two are configured. */
   readonly witnesses: number
   readonly replacement: ReplacementPolicy
-  /** The pace of looks at a stalled transaction. */
+  /** Time between the checks of a stalled transaction, and of one that was `replaced` or `expired` lately. */
   readonly stalledCheckIntervalMs: number
 }
 
-/** What a look that gave no verdict leaves in the row. */
+/** Checks in a row that must find a stalled transaction absent before it expires: a single answer may be wrong. */
+const ABSENCES_TO_EXPIRE = 3
+/** How long `replaced` and `expired` are still checked; later only the follower, or a recheck, meets their receipt. */
+const CHECKED_AFTER_END_MS = 86_400_000
+
+/** What a check that gave no verdict leaves in the row. Null: as it was. */
 export interface Notes {
   readonly seen: SeenTransaction | null
-  /** Null: as it was. */
   readonly evidence: readonly ReplacementLook[] | null
+  readonly absentChecks: number | null
 }
 
 /** What becomes of a transaction after a look. */
@@ -74,7 +88,11 @@ export type Decision =
       readonly receipt: Receipt
       readonly failure: Failure | null
     }
-  | { readonly kind: 'replace'; readonly evidence: readonly ReplacementLook[] }
+  | {
+      readonly kind: 'replace'
+      readonly evidence: readonly ReplacementLook[]
+      readonly nextCheckInMs: number
+    }
   | {
       readonly kind: 'wait'
       readonly reason: WaitReason
@@ -90,8 +108,8 @@ export type Decision =
       readonly nextCheckInMs: number
       readonly notes: Notes
     }
-  | { readonly kind: 'expire' }
-  /** A stalled or expired transaction stays as it is. */
+  | { readonly kind: 'expire'; readonly nextCheckInMs: number }
+  /** A transaction that is not pending stays as it is. */
   | {
       readonly kind: 'keep'
       readonly nextCheckInMs: number | null
@@ -101,10 +119,16 @@ export type Decision =
 
 export type LookedAt = Pick<
   Transaction,
-  'status' | 'retryCount' | 'consecutiveErrors' | 'stalledAt' | 'evidence'
+  | 'status'
+  | 'retryCount'
+  | 'consecutiveErrors'
+  | 'absentChecks'
+  | 'stalledAt'
+  | 'settledAt'
+  | 'evidence'
 >
 
-const NOTHING_NEW: Notes = { seen: null, evidence: null }
+const NOTHING_NEW: Notes = { seen: null, evidence: null, absentChecks: null }
 
 /**
  * Decides from one observation. Only a final receipt confirms or fails; only repeated agreement of fresh nodes
@@ -117,7 +141,8 @@ export function decide(
   transaction: LookedAt,
   now: Date,
 ): Decision {
-  if (observation.kind === 'unavailable') return decideUnavailable(observation.error, policy, transaction)
+  const nextCheckInMs = policy.stalledCheckIntervalMs
+  if (observation.kind === 'unavailable') return decideUnavailable(observation.error, policy, transaction, now)
   if (observation.kind === 'receipt') {
     if (isFinal(observation, policy)) {
       const failure = failureOf(observation.receipt)
@@ -128,24 +153,34 @@ export function decide(
         failure,
       }
     }
-    return decideOpen('not-final', { seen: null, evidence: clear(transaction) }, policy, transaction)
+    return decideOpen('not-final', refuted(transaction, null), policy, transaction, now)
   }
-  const { replacement, nodes, inPool, seen } = observation
-  if (replacement.length >= policy.witnesses && transaction.status !== 'expired') {
-    const evidence = addLook(transaction.evidence, replacement)
-    if (isReplaced(evidence, policy.replacement)) return { kind: 'replace', evidence }
-    return decideOpen('receipt-absent', { seen, evidence }, policy, transaction)
+  const { replacement, providers, inPool, seen } = observation
+  const { status } = transaction
+  if (replacement.length >= policy.witnesses && (status === 'pending' || status === 'stalled')) {
+    const evidence = addLook(transaction.evidence, replacement, now)
+    if (isReplaced(evidence, policy.replacement)) return { kind: 'replace', evidence, nextCheckInMs }
+    return decideOpen('receipt-absent', { seen, evidence, absentChecks: null }, policy, transaction, now)
   }
-  if (transaction.status === 'stalled' && !inPool && nodes.length >= policy.witnesses) {
+  if (status === 'stalled' && !inPool && providers >= policy.witnesses) {
+    const absentChecks = transaction.absentChecks + 1
     const stalledForMs = transaction.stalledAt ? now.getTime() - transaction.stalledAt.getTime() : 0
-    if (stalledForMs >= policy.expireAfterMs) return { kind: 'expire' }
+    if (absentChecks >= ABSENCES_TO_EXPIRE && stalledForMs >= policy.expireAfterMs) {
+      return { kind: 'expire', nextCheckInMs }
+    }
+    return keep({ ...refuted(transaction, seen), absentChecks }, policy, transaction, now)
   }
-  return decideOpen('receipt-absent', { seen, evidence: clear(transaction) }, policy, transaction)
+  return decideOpen('receipt-absent', refuted(transaction, seen), policy, transaction, now)
 }
 
-/** A look that does not confirm the suspicion ends it: the looks must agree without a break. */
-function clear({ evidence }: LookedAt): readonly ReplacementLook[] | null {
-  return evidence.length > 0 ? [] : null
+/** A check that does not agree with those before it voids their evidence: they must agree without a break. */
+function refuted({ evidence, absentChecks, status }: LookedAt, seen: SeenTransaction | null): Notes {
+  const wasCollecting = status === 'pending' || status === 'stalled'
+  return {
+    seen,
+    evidence: wasCollecting && evidence.length > 0 ? [] : null,
+    absentChecks: absentChecks > 0 ? 0 : null,
+  }
 }
 
 function isFinal(observation: { headNumber: number; receipt: Receipt }, policy: FinalityPolicy): boolean {
@@ -154,9 +189,14 @@ function isFinal(observation: { headNumber: number; receipt: Receipt }, policy: 
   return headNumber - blockNumber >= policy.finalityDepthBlocks
 }
 
-function decideUnavailable(error: string, policy: FinalityPolicy, transaction: LookedAt): Decision {
+function decideUnavailable(
+  error: string,
+  policy: FinalityPolicy,
+  transaction: LookedAt,
+  now: Date,
+): Decision {
   const { status, retryCount, consecutiveErrors } = transaction
-  if (status !== 'pending') return keep(policy, error, NOTHING_NEW)
+  if (status !== 'pending') return keep(NOTHING_NEW, policy, transaction, now, error)
   return {
     kind: 'wait',
     reason: 'node-unavailable',
@@ -172,12 +212,11 @@ function decideOpen(
   reason: WaitReason,
   notes: Notes,
   policy: FinalityPolicy,
-  { status, retryCount }: LookedAt,
+  transaction: LookedAt,
+  now: Date,
 ): Decision {
-  if (status === 'expired' && reason === 'receipt-absent') {
-    return { kind: 'keep', nextCheckInMs: null, error: null, notes }
-  }
-  if (status !== 'pending') return keep(policy, null, notes)
+  const { status, retryCount } = transaction
+  if (status !== 'pending') return keep(notes, policy, transaction, now)
   if (retryCount >= policy.retryLimit) {
     return { kind: 'stall', reason, nextCheckInMs: policy.stalledCheckIntervalMs, notes }
   }
@@ -192,9 +231,20 @@ function decideOpen(
   }
 }
 
-/** Also of an expired transaction: the look that a recheck asked for is made once a node answered for good. */
-function keep(policy: FinalityPolicy, error: string | null, notes: Notes): Decision {
-  return { kind: 'keep', nextCheckInMs: policy.stalledCheckIntervalMs, error, notes }
+/**
+ * What is stalled is checked as long as it is; what is `replaced` or `expired` for a day. A check that a recheck asked
+ * for is made again until a node has answered.
+ */
+function keep(
+  notes: Notes,
+  policy: FinalityPolicy,
+  { status, settledAt }: LookedAt,
+  now: Date,
+  error: string | null = null,
+): Decision {
+  const endedForMs = settledAt ? now.getTime() - settledAt.getTime() : 0
+  const isOver = status !== 'stalled' && error === null && endedForMs >= CHECKED_AFTER_END_MS
+  return { kind: 'keep', nextCheckInMs: isOver ? null : policy.stalledCheckIntervalMs, error, notes }
 }
 
 /** Looks after which a transaction that is still absent is looked at more closely. */
@@ -202,17 +252,13 @@ const LOOKS_BEFORE_SUSPICION = 2
 
 /** What the next look at a transaction should find out. */
 export function queryFor(
-  transaction: Pick<
-    Transaction,
-    'txHash' | 'status' | 'retryCount' | 'sender' | 'nonce' | 'seen' | 'evidence'
-  >,
+  transaction: Pick<Transaction, 'txHash' | 'status' | 'retryCount' | 'seen' | 'evidence'>,
 ): Query {
-  const { txHash, status, retryCount, sender, nonce, seen, evidence } = transaction
-  // What the chain showed is surer than what the backend said.
-  const given = sender !== null && nonce !== null ? { sender, nonce } : null
+  const { txHash, status, retryCount, seen, evidence } = transaction
   return {
     txHash,
-    known: seen ?? given,
+    // Never what the caller claimed: a nonce that is off by one would be evidence against a good transaction.
+    known: seen,
     thorough: status !== 'pending' || retryCount >= LOOKS_BEFORE_SUSPICION || evidence.length > 0,
   }
 }

@@ -7,12 +7,10 @@ export interface NonceSighting {
   readonly headNumber: number
   /** The sender's confirmed nonce. */
   readonly nonce: number
-  /** When it was seen, ISO 8601. */
-  readonly at: string
 }
 
-/** All sightings of one look; as many nodes as are asked for agreed. */
-export type ReplacementLook = readonly NonceSighting[]
+/** All sightings of one check, one of each provider, with when the check was made by the database's clock (ISO 8601). */
+export type ReplacementLook = readonly (NonceSighting & { readonly at: string })[]
 
 export interface ReplacementPolicy {
   /** Looks that must agree. */
@@ -32,8 +30,10 @@ const LOOKS_KEPT = 10
 
 export function addLook(
   evidence: readonly ReplacementLook[],
-  look: ReplacementLook,
+  sightings: readonly NonceSighting[],
+  now: Date,
 ): readonly ReplacementLook[] {
+  const look = sightings.map((sighting) => ({ ...sighting, at: now.toISOString() }))
   const [first, ...later] = [...evidence, look]
   return first === undefined ? [look] : [first, ...later.slice(1 - LOOKS_KEPT)]
 }

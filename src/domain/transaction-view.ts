@@ -1,5 +1,11 @@
 import { type Look, LookView } from './look.ts'
-import { TRANSACTION_STATUSES, type Transaction, type TransactionStatus } from './transaction.ts'
+import {
+  TRANSACTION_STATUSES,
+  type Transaction,
+  type TransactionStatus,
+  WRITE_STATES,
+  type WriteState,
+} from './transaction.ts'
 
 const Timestamp = { type: 'string', format: 'date-time' } as const
 const NullableTimestamp = { type: ['string', 'null'], format: 'date-time' } as const
@@ -22,6 +28,8 @@ export const TransactionView = {
       'failure',
       'receipt',
       'lastError',
+      'writeState',
+      'replacedBy',
     ],
     ...['createdAt', 'lastCheckedAt', 'nextCheckAt', 'settledAt'],
   ],
@@ -44,12 +52,22 @@ export const TransactionView = {
       properties: {
         blockNumber: { type: 'integer' },
         blockHash: { type: 'string' },
-        transactionIndex: { type: 'integer' },
-        gasUsed: { type: 'string', description: 'decimal' },
+        transactionIndex: { type: ['integer', 'null'], description: 'null: the node gave no usable one' },
+        gasUsed: { ...NullableString, description: 'decimal; null: the node gave no usable one' },
         effectiveGasPrice: { ...NullableString, description: 'wei, decimal' },
       },
     },
     lastError: NullableString,
+    writeState: {
+      ...NullableString,
+      enum: [...WRITE_STATES, null],
+      description:
+        'done: the business write is committed with the verdict; none: there was none to run; null: no verdict yet',
+    },
+    replacedBy: {
+      ...NullableString,
+      description: 'the transaction that consumed the nonce, where a node could still show it',
+    },
     createdAt: Timestamp,
     lastCheckedAt: NullableTimestamp,
     nextCheckAt: NullableTimestamp,
@@ -72,13 +90,18 @@ export type TransactionView = {
   readonly receipt: {
     readonly blockNumber: number
     readonly blockHash: string
-    readonly transactionIndex: number
+    /** Null where the node gave no usable one; so is `gasUsed`. */
+    readonly transactionIndex: number | null
     /** Decimal. */
-    readonly gasUsed: string
+    readonly gasUsed: string | null
     /** In wei, decimal. */
     readonly effectiveGasPrice: string | null
   } | null
   readonly lastError: string | null
+  /** `done`: the business write is committed with the verdict; `none`: there was none to run; null: no verdict yet. */
+  readonly writeState: WriteState | null
+  /** The transaction that consumed the nonce, where a node could still show it. */
+  readonly replacedBy: string | null
   /** This and the following times are of ISO 8601. */
   readonly createdAt: string
   readonly lastCheckedAt: string | null
@@ -105,6 +128,8 @@ export function viewTransaction(transaction: Transaction): TransactionView {
       effectiveGasPrice: inclusion.effectiveGasPriceWei,
     },
     lastError: transaction.lastError,
+    writeState: transaction.writeState,
+    replacedBy: transaction.replacedBy,
     createdAt: transaction.createdAt.toISOString(),
     lastCheckedAt: transaction.lastCheckedAt?.toISOString() ?? null,
     nextCheckAt: transaction.nextCheckAt?.toISOString() ?? null,

@@ -16,7 +16,12 @@ export const TRANSACTION_STATUSES = [
 export type TransactionStatus = (typeof TRANSACTION_STATUSES)[number]
 
 /** The states in which a final receipt is still acted on. */
-export const OPEN_STATUSES = ['pending', 'stalled', 'expired'] as const satisfies TransactionStatus[]
+export const OPEN_STATUSES = [
+  'pending',
+  'stalled',
+  'expired',
+  'replaced',
+] as const satisfies TransactionStatus[]
 
 export function isOpen(status: TransactionStatus): boolean {
   return (OPEN_STATUSES as readonly TransactionStatus[]).includes(status)
@@ -26,10 +31,15 @@ export function isOpen(status: TransactionStatus): boolean {
 export interface Inclusion {
   readonly blockNumber: number
   readonly blockHash: string
-  readonly transactionIndex: number
-  readonly gasUsed: string
+  /** This, gas and price decide nothing: null where the node gave no usable value. */
+  readonly transactionIndex: number | null
+  readonly gasUsed: string | null
   readonly effectiveGasPriceWei: string | null
 }
+
+/** Whether the verdict's business write ran: `done`, or `none` where the kind had none. Null before the verdict, and for rows of 0.1. */
+export const WRITE_STATES = ['done', 'none'] as const
+export type WriteState = (typeof WRITE_STATES)[number]
 
 /** Why a transaction reverted: Kaia's `txError` and its name. */
 export type Failure = {
@@ -44,13 +54,18 @@ export interface Transaction extends Registration {
   readonly status: TransactionStatus
   /** Looks that found no final receipt, since the registration or the last recheck. */
   readonly retryCount: number
-  /** Business writes that threw, since the registration or the last recheck. */
+  /**
+   * Failed attempts to commit the verdict with its business write, since the registration or the last recheck: the one
+   * counter that gives up, whether the write threw, timed out, was refused at COMMIT or ended the process.
+   */
   readonly handlerAttempts: number
   /** Looks in a row to which no node gave a usable answer. */
   readonly consecutiveErrors: number
+  /** Checks in a row, since it is stalled, that found it absent at as many providers as are asked for. */
+  readonly absentChecks: number
   readonly nextCheckAt: Date | null
   readonly lastCheckedAt: Date | null
-  /** Set while the business write has failed too often; only a recheck goes on. */
+  /** Set while the verdict can't be committed; only a recheck goes on, or a handler where there was none. */
   readonly parkedAt: Date | null
   readonly stalledAt: Date | null
   readonly lastError: string | null
@@ -61,7 +76,11 @@ export interface Transaction extends Registration {
   readonly failure: Failure | null
   readonly inclusion: Inclusion | null
   readonly receipt: Json
+  readonly writeState: WriteState | null
+  /** The transaction that consumed the nonce, where a node could still show it. */
+  readonly replacedBy: string | null
   readonly createdAt: Date
+  /** When `confirmed`, `failed`, `replaced` or `expired` was written. */
   readonly settledAt: Date | null
 }
 
@@ -85,6 +104,7 @@ export function recordedTransaction(
     retryCount: 0,
     handlerAttempts: 0,
     consecutiveErrors: 0,
+    absentChecks: 0,
     nextCheckAt,
     lastCheckedAt: null,
     parkedAt: null,
@@ -95,6 +115,8 @@ export function recordedTransaction(
     failure: null,
     inclusion: null,
     receipt: null,
+    writeState: null,
+    replacedBy: null,
     createdAt,
     settledAt: null,
   }

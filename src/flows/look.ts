@@ -211,7 +211,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
         nextCheckInMs,
         error: error.message,
         // A receipt was there: whatever spoke for a replacement was wrong.
-        notes: { seen: null, evidence: [] },
+        notes: { seen: null, evidence: [], absentChecks: null },
         look: { ...failedWrite(kept, error.message, nextCheckInMs), outcome: 'stays' },
       })
       log.error({ ...fields, delayMs: nextCheckInMs }, 'business write failed; verdict and write rolled back')

@@ -5,6 +5,7 @@ import {
   OPEN_STATUSES,
   type Transaction,
   type TransactionStatus,
+  type WriteState,
 } from '../domain/transaction.ts'
 
 /** A row as `pg` gives it: bigint and numeric come as strings. */
@@ -18,6 +19,7 @@ export interface TransactionRow {
   retry_count: number
   handler_attempts: number
   consecutive_errors: number
+  absent_checks: number
   next_check_at: Date | null
   last_checked_at: Date | null
   parked_at: Date | null
@@ -38,16 +40,18 @@ export interface TransactionRow {
   nonce: string | null
   correlation_id: string | null
   trace_parent: string | null
+  write_state: WriteState | null
+  replaced_by: string | null
   created_at: Date
   settled_at: Date | null
 }
 
 const COLUMNS = [
   ...['id', 'chain', 'tx_hash', 'kind', 'payload', 'status', 'retry_count', 'handler_attempts'],
-  ...['consecutive_errors', 'next_check_at', 'last_checked_at', 'parked_at', 'stalled_at', 'last_error'],
+  ...['consecutive_errors', 'absent_checks', 'next_check_at', 'last_checked_at', 'parked_at', 'stalled_at', 'last_error'],
   ...['seen_sender', 'seen_nonce', 'evidence', 'failure_code', 'failure_name', 'block_number', 'block_hash'],
   ...['transaction_index', 'gas_used', 'effective_gas_price', 'receipt', 'sender', 'nonce'],
-  ...['correlation_id', 'trace_parent', 'created_at', 'settled_at'],
+  ...['correlation_id', 'trace_parent', 'write_state', 'replaced_by', 'created_at', 'settled_at'],
 ] as const satisfies (keyof TransactionRow)[]
 
 /**
@@ -73,6 +77,7 @@ export function toTransaction(row: TransactionRow): Transaction {
     retryCount: row.retry_count,
     handlerAttempts: row.handler_attempts,
     consecutiveErrors: row.consecutive_errors,
+    absentChecks: row.absent_checks,
     nextCheckAt: row.next_check_at,
     lastCheckedAt: row.last_checked_at,
     parkedAt: row.parked_at,
@@ -82,6 +87,8 @@ export function toTransaction(row: TransactionRow): Transaction {
     failure: row.failure_name === null ? null : { code: row.failure_code, name: row.failure_name },
     inclusion: toInclusion(row),
     receipt: row.receipt,
+    writeState: row.write_state,
+    replacedBy: row.replaced_by,
     sender: row.sender,
     nonce: row.nonce === null ? null : Number(row.nonce),
     correlationId: row.correlation_id,
@@ -102,11 +109,11 @@ export function toSeen({
 }
 
 function toInclusion(row: TransactionRow): Inclusion | null {
-  if (row.block_number === null || row.block_hash === null || row.gas_used === null) return null
+  if (row.block_number === null || row.block_hash === null) return null
   return {
     blockNumber: Number(row.block_number),
     blockHash: row.block_hash,
-    transactionIndex: row.transaction_index ?? 0,
+    transactionIndex: row.transaction_index,
     gasUsed: row.gas_used,
     effectiveGasPriceWei: row.effective_gas_price,
   }

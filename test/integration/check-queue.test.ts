@@ -126,7 +126,7 @@ describeOnEachQueue('any check queue', (kind) => {
         consecutiveErrors: 0,
         delayMs: 300,
         error: null,
-        notes: { seen: null, evidence: null },
+        notes: { seen: null, evidence: null, absentChecks: null },
         look: aLook('waits'),
       })
       return { kind: 'wait', delayMs: 300, check: { ...check, retryCount: times.length } }

@@ -36,6 +36,8 @@ function verdictOf({ txHash }: Transaction) {
   const receipt: Receipt = {
     txHash,
     succeeded: true,
+    sender: null,
+    nonce: null,
     txError: null,
     blockNumber: 7,
     blockHash: randomHash(),
@@ -43,6 +45,7 @@ function verdictOf({ txHash }: Transaction) {
     gasUsed: '21000',
     effectiveGasPriceWei: '1',
     raw: { transactionHash: txHash },
+    notes: [],
   }
   return { status: 'confirmed' as const, receipt, failure: null, look: aLook('confirmed') }
 }
@@ -261,7 +264,7 @@ describe('waits that share a statement', () => {
     consecutiveErrors: 0,
     delayMs: 1_000,
     error: null,
-    notes: { seen: null, evidence: null },
+    notes: { seen: null, evidence: null, absentChecks: null },
     look: aLook('waits'),
   })
 
@@ -273,7 +276,7 @@ describe('waits that share a statement', () => {
       store.recordWait(other?.id ?? '', waitOf(4)),
       store.recordWait(third?.id ?? '', {
         ...waitOf(0),
-        notes: { seen: { sender: `0x${'cd'.repeat(20)}`, nonce: 8 }, evidence: [] },
+        notes: { seen: { sender: `0x${'cd'.repeat(20)}`, nonce: 8 }, evidence: [], absentChecks: null },
       }),
     ])
     expect(outcomes).toEqual([true, false, false, true])
@@ -297,10 +300,10 @@ describe('waits that share a statement', () => {
     const id = only?.id ?? ''
     const seen = { sender: `0x${'cd'.repeat(20)}`, nonce: 8 }
     const evidence = [[{ node: 'n', headNumber: 1, nonce: 9, at: '2026-01-01T00:00:00.000Z' }]]
-    await store.recordWait(id, { ...waitOf(0), notes: { seen, evidence } })
+    await store.recordWait(id, { ...waitOf(0), notes: { seen, evidence, absentChecks: null } })
     await store.recordWait(id, waitOf(1))
     expect(await store.load(id)).toMatchObject({ retryCount: 2, seen, evidence })
-    await store.recordWait(id, { ...waitOf(2), notes: { seen: null, evidence: [] } })
+    await store.recordWait(id, { ...waitOf(2), notes: { seen: null, evidence: [], absentChecks: null } })
     expect(await store.load(id)).toMatchObject({ retryCount: 3, seen, evidence: [] })
   })
 })

@@ -26,6 +26,8 @@ const policy: FinalityPolicy = {
 const receipt: Receipt = {
   txHash: `0x${'1'.repeat(64)}`,
   succeeded: true,
+  sender: null,
+  nonce: null,
   txError: null,
   blockNumber: 50,
   blockHash: `0x${'b'.repeat(64)}`,
@@ -33,24 +35,35 @@ const receipt: Receipt = {
   gasUsed: '21000',
   effectiveGasPriceWei: '25000000000',
   raw: {},
+  notes: [],
 }
 const reverted: Receipt = { ...receipt, succeeded: false, txError: '0x9' }
 
 type State = LookedAt
 
 function state(status: TransactionStatus, changes: Partial<State> = {}): State {
-  return { status, retryCount: 0, consecutiveErrors: 0, stalledAt: null, evidence: [], ...changes }
+  return {
+    status,
+    retryCount: 0,
+    consecutiveErrors: 0,
+    absentChecks: 0,
+    stalledAt: null,
+    settledAt: null,
+    evidence: [],
+    ...changes,
+  }
 }
 
-const absent: Observation = {
+const absent: Extract<Observation, { kind: 'absent' }> = {
   kind: 'absent',
   nodes: ['a', 'b'],
+  providers: 2,
   headNumber: 60,
   inPool: false,
   seen: null,
   replacement: [],
 }
-const atOneNode: Observation = { ...absent, nodes: ['a'] }
+const atOneNode: Observation = { ...absent, nodes: ['a'], providers: 1 }
 const SEEN = { sender: '0xaa', nonce: 4 }
 const inPool: Observation = { ...absent, inPool: true, seen: SEEN }
 
@@ -58,7 +71,10 @@ function lookAt(secondsAgo: number): ReplacementLook {
   const at = new Date(NOW.getTime() - secondsAgo * 1000).toISOString()
   return ['a', 'b'].map((node) => ({ node, headNumber: 60, nonce: 5, at }))
 }
-const usedUp: Observation = { ...absent, replacement: lookAt(0) }
+const usedUp: Observation = {
+  ...absent,
+  replacement: ['a', 'b'].map((node) => ({ node, headNumber: 60, nonce: 5 })),
+}
 const unavailable: Observation = { kind: 'unavailable', error: 'time-out' }
 const seen = (given: Receipt, headNumber = 60): Observation => ({
   kind: 'receipt',
@@ -71,7 +87,7 @@ const FAILURE = { code: '0x9', name: 'execution reverted' }
 const confirmed = { kind: 'settle', status: 'confirmed', receipt, failure: null }
 const failed = { kind: 'settle', status: 'failed', receipt: reverted, failure: FAILURE }
 
-const NOTHING_NEW = { seen: null, evidence: null }
+const NOTHING_NEW = { seen: null, evidence: null, absentChecks: null }
 
 interface Row {
   title: string
@@ -244,10 +260,22 @@ const table: Row[] = [
     expected: keep(60_000),
   },
   {
-    title: 'stalled and absent at the end: expired',
+    title: 'stalled and absent at the end, as in the two checks before: expired',
+    observation: absent,
+    from: state('stalled', { stalledAt: stalledLongAgo, absentChecks: 2 }),
+    expected: { kind: 'expire', nextCheckInMs: 60_000 },
+  },
+  {
+    title: 'stalled and absent at the end in one check alone: kept, since one answer may be wrong',
     observation: absent,
     from: state('stalled', { stalledAt: stalledLongAgo }),
-    expected: { kind: 'expire' },
+    expected: { ...keep(60_000), notes: { ...NOTHING_NEW, absentChecks: 1 } },
+  },
+  {
+    title: 'stalled and seen in a pool: the absence begins anew',
+    observation: inPool,
+    from: state('stalled', { stalledAt: stalledLongAgo, absentChecks: 2 }),
+    expected: { ...keep(60_000), notes: { seen: SEEN, evidence: null, absentChecks: 0 } },
   },
   {
     title: 'stalled and not to be seen at the end: kept',
@@ -274,7 +302,36 @@ const table: Row[] = [
     from: state('expired'),
     expected: failed,
   },
-  { title: 'expired and absent: kept', observation: absent, from: state('expired'), expected: keep(null) },
+  {
+    title: 'expired and absent: checked on for a day',
+    observation: absent,
+    from: state('expired', { settledAt: new Date(NOW.getTime() - DAY_MS + 1) }),
+    expected: keep(60_000),
+  },
+  {
+    title: 'expired a day ago and absent: left to the follower',
+    observation: absent,
+    from: state('expired', { settledAt: new Date(NOW.getTime() - DAY_MS) }),
+    expected: keep(null),
+  },
+  {
+    title: 'replaced: a late success is confirmed',
+    observation: seen(receipt),
+    from: state('replaced'),
+    expected: confirmed,
+  },
+  {
+    title: 'replaced: a late revert is failed',
+    observation: seen(reverted),
+    from: state('replaced'),
+    expected: failed,
+  },
+  {
+    title: 'replaced and its nonce used up still: checked on for a day, its evidence kept',
+    observation: usedUp,
+    from: state('replaced', { evidence: [lookAt(60)], settledAt: NOW }),
+    expected: keep(60_000),
+  },
   {
     title: 'expired and not to be seen: looked at again',
     observation: unavailable,
@@ -291,7 +348,7 @@ const table: Row[] = [
 ]
 
 const THREE = [lookAt(11), lookAt(5), lookAt(0)]
-const evidence = (...looks: ReplacementLook[]) => ({ seen: null, evidence: looks })
+const evidence = (...looks: ReplacementLook[]) => ({ seen: null, evidence: looks, absentChecks: null })
 
 table.push(
   {
@@ -402,12 +459,10 @@ describe('what a look should find out', () => {
     expect(queryFor({ ...row, evidence: [lookAt(0)] }).thorough).toBe(true)
   })
 
-  it('trusts what the chain showed over what the backend said', () => {
-    const given = { ...row, sender: '0xbb', nonce: 9 }
-    expect(queryFor(row).known).toBeNull()
-    expect(queryFor({ ...given, nonce: null }).known).toBeNull()
-    expect(queryFor(given).known).toEqual({ sender: '0xbb', nonce: 9 })
-    expect(queryFor({ ...given, seen: SEEN }).known).toEqual(SEEN)
+  it('uses only what the chain showed of sender and nonce, never what the caller claimed', () => {
+    const claimed = { ...row, sender: '0xbb', nonce: 9 }
+    expect(queryFor(claimed).known).toBeNull()
+    expect(queryFor({ ...claimed, seen: SEEN }).known).toEqual(SEEN)
   })
 })
 

@@ -40,7 +40,7 @@ const NODE = 'model'
 /** Wrong sightings in a row: one less than what the rule for `replaced` is proof against. */
 const MAX_WRONG_SIGHTINGS = MODEL_POLICY.replacement.looks - 1
 
-export function createModelChain(depth: number, now: () => Date): ModelChain {
+export function createModelChain(depth: number): ModelChain {
   const included = new Map<string, Block>()
   const orphaned = new Map<string, Block>()
   const replaced = new Set<string>()
@@ -52,9 +52,9 @@ export function createModelChain(depth: number, now: () => Date): ModelChain {
 
   /** No receipt; where it is asked for, with a sighting of the nonce if it `isUsed`. */
   function absent({ thorough }: Query, headNumber: number, isUsed: boolean): Observation {
-    const sighting = { node: NODE, headNumber, nonce: 8, at: now().toISOString() }
+    const sighting = { node: NODE, headNumber, nonce: 8 }
     const replacement = thorough && isUsed ? [sighting] : []
-    return { kind: 'absent', nodes: [NODE], headNumber, inPool: false, seen: null, replacement }
+    return { kind: 'absent', nodes: [NODE], providers: 1, headNumber, inPool: false, seen: null, replacement }
   }
 
   function seen(query: Query, block: Block | undefined, headNumber: number): Observation {
@@ -137,6 +137,9 @@ function receiptOf(txHash: string, { number, hash, succeeded }: Block): Receipt 
     transactionIndex: 0,
     gasUsed: '21000',
     effectiveGasPriceWei: '25000000000',
+    sender: null,
+    nonce: null,
+    notes: [],
     raw: { transactionHash: txHash, status: succeeded ? '0x1' : '0x0' },
   }
 }

@@ -63,7 +63,7 @@ export async function runHistory<Trx>(
 ): Promise<void> {
   const { queue, depth } = history
   const stepper = createStepper()
-  const chain = createModelChain(depth, () => new Date(store.elapsedMs()))
+  const chain = createModelChain(depth)
   const broker = createModelBroker(store.elapsedMs)
   const referee = createReferee(chain, depth, onReached)
   const ids = new Map<string, string>()
