@@ -1,7 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import { openRabbit, type Rabbit } from './broker/rabbit.ts'
 import type { ProcessState } from './domain/process.ts'
+import { createKinds } from './flows/kinds.ts'
+import type { BusinessHandler } from './handlers.ts'
+import { loadHandlers } from './load-handlers.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { NO_TRACING, startTracing } from './observe/tracing.ts'
+import { repeat } from './repeat.ts'
 import { startReporting } from './reporting.ts'
 import type { Role, RunContext } from './runnable.ts'
 import { serve } from './serve.ts'
@@ -18,6 +23,8 @@ export interface Running {
   readonly url: string
 }
 
+/** A kind counts as handled for a minute after it was last told. */
+const KINDS_INTERVAL_MS = 5_000
 const TABLE_QUEUE_POLL_INTERVAL_MS = 200
 const TABLE_QUEUE_LEASE_MS = 10_000
 /** It asks no node. */
@@ -47,6 +54,22 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   }
 
   const store = createStore(db)
+  const processId = randomUUID()
+  // An API runs none: a module that can't be loaded is a worker's matter.
+  const handlers = role === 'api' ? new Map<string, BusinessHandler>() : await loadHandlers(config.handlers)
+  const kinds = createKinds({
+    chain: config.chain,
+    own: new Set(handlers.keys()),
+    unknownKinds: config.unknownKinds,
+    store,
+    log,
+  })
+  // Before anything is settled or refused by them.
+  await kinds.refresh()
+  const learning = repeat(kinds.refresh, KINDS_INTERVAL_MS, (error) =>
+    log.warn({ err: error }, 'handled kinds neither told nor learned; trying again'),
+  )
+  lifecycle.add('handled kinds', () => learning.stop())
   const { queue, exchange } = config.amqpUrl
     ? await openBroker(context, config.amqpUrl, store.ping)
     : {
@@ -69,13 +92,16 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   let stopping = false
   const url = await serve(role, context, {
     store,
+    kinds,
+    checkWriting: () => store.touchProcess(processId),
     queue,
     metrics,
     tracing,
     isStopping: () => stopping,
   })
-  if (role === 'api') startReporting(role, context, store, async () => API_STATE)
-  else await startWorker(role, context, { store, queue, exchange, metrics, tracing })
+  const reporting = { processId, role }
+  if (role === 'api') startReporting(reporting, context, store, async () => API_STATE)
+  else await startWorker(reporting, context, { store, kinds, handlers, queue, exchange, metrics, tracing })
   lifecycle.add('readiness', () => {
     stopping = true
   })

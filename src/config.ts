@@ -1,3 +1,4 @@
+import { UNKNOWN_KINDS, type UnknownKinds } from './domain/kind-role.ts'
 import type { RetryDelaysMs } from './domain/schedule.ts'
 import { type ApiKeyEntry, parseApiKeyEntries } from './http/api-key.ts'
 import { list, matching, oneOf, type Setting, setting, urlOf, wholeNumber } from './setting.ts'
@@ -51,6 +52,8 @@ export interface Config {
   readonly handlers: string | null
   readonly handlerRetryLimit: number
   readonly handlerTimeoutMs: number
+  /** What becomes of a kind that nobody handles, where other kinds have handlers. */
+  readonly unknownKinds: UnknownKinds
   readonly webhookTimeoutMs: number
   readonly webhookRetryDelaysMs: readonly number[]
   readonly webhookDisableAfterMs: number
@@ -276,7 +279,8 @@ const SETTINGS = {
   handlerRetryLimit: setting({
     variable: 'HANDLER_RETRY_LIMIT',
     fallback: '20',
-    meaning: 'business writes that may throw before the transaction is parked',
+    meaning:
+      'failed attempts to commit a verdict with its business write after which the transaction is parked',
     read: wholeNumber(1, 1_000_000),
   }),
   handlerTimeoutMs: setting({
@@ -284,6 +288,13 @@ const SETTINGS = {
     fallback: '20000',
     meaning: 'limit of one business write',
     read: wholeNumber(1, MAX_DELAY_MS),
+  }),
+  unknownKinds: setting({
+    variable: 'UNKNOWN_KINDS',
+    fallback: 'park',
+    meaning:
+      'what to do with a kind that no worker ever had a handler for, where other kinds have one: `park` its transactions until one appears, `settle` them without a write, or `refuse` their registration with 422',
+    read: oneOf(UNKNOWN_KINDS),
   }),
   webhookTimeoutMs: setting({
     variable: 'WEBHOOK_TIMEOUT_MS',

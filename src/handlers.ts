@@ -12,6 +12,11 @@ const SQL_NAME = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$/
  * @throws TypeError if the kind is blank or neither `confirmed` nor `failed` is a function
  */
 export function defineHandler(handler: BusinessHandler): BusinessHandler {
+  return checkHandler(handler)
+}
+
+/** @throws TypeError that says what is wrong with it */
+export function checkHandler(handler: BusinessHandler): BusinessHandler {
   const name = `the handler of kind '${handler.kind}'`
   if (typeof handler.kind !== 'string' || handler.kind === '') throw new TypeError('a handler needs a kind')
   for (const part of ['confirmed', 'failed'] as const) {
@@ -19,8 +24,20 @@ export function defineHandler(handler: BusinessHandler): BusinessHandler {
       throw new TypeError(`${name}: ${part} is not a function`)
     }
   }
-  if (!handler.confirmed && !handler.failed) throw new TypeError(`${name} has neither confirmed nor failed`)
+  const hasWrite = handler.confirmed !== undefined || handler.failed !== undefined
+  if (handler.noWrite && hasWrite) throw new TypeError(`${name} is declared by noWrite, and has a write`)
+  if (!handler.noWrite && !hasWrite) throw new TypeError(`${name} has neither confirmed nor failed`)
   return handler
+}
+
+/**
+ * Declares that a kind has no business write: its transactions get their verdict and their event only. Without this, a
+ * kind that nobody handles is set aside wherever other kinds have handlers.
+ * @example export default [noWrite({ kind: 'gas-top-up' })]
+ * @throws TypeError if the kind is blank
+ */
+export function noWrite({ kind }: { readonly kind: string }): BusinessHandler {
+  return checkHandler({ kind, noWrite: true })
 }
 
 export interface SqlHandlerOptions {

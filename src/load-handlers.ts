@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type BusinessHandler, defineHandler } from './handlers.ts'
+import { type BusinessHandler, checkHandler } from './handlers.ts'
 
 /**
  * Loads the module that `HANDLERS` names; its default export is a list of handlers.
@@ -15,7 +15,7 @@ export async function loadHandlers(specifier: string | null): Promise<Map<string
   const handlers = new Map<string, BusinessHandler>()
   for (const handler of exported as BusinessHandler[]) {
     try {
-      defineHandler(handler)
+      checkHandler(handler)
     } catch (error) {
       throw new Error(`HANDLERS: ${specifier}: ${(error as Error).message}`, { cause: error })
     }

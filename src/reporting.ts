@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { ProcessState } from './domain/process.ts'
 import { type Report, startReport } from './flows/report.ts'
@@ -6,9 +5,15 @@ import type { Role, RunContext } from './runnable.ts'
 import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
 
+export interface ReportingProcess {
+  /** UUID, new at each start. */
+  readonly processId: string
+  readonly role: Role
+}
+
 /** Has this process tell the others what it does, until it stops. */
 export function startReporting(
-  role: Role,
+  { processId: id, role }: ReportingProcess,
   { log, lifecycle }: RunContext,
   store: Store,
   readState: () => Promise<ProcessState>,
@@ -16,7 +21,7 @@ export function startReporting(
   const report = startReport({
     store,
     process: {
-      id: randomUUID(),
+      id,
       role,
       host: hostname(),
       pid: process.pid,

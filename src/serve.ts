@@ -5,6 +5,7 @@ import type { CheckQueue } from './domain/check-queue.ts'
 import { isLoopbackHost } from './domain/loopback.ts'
 import { createDiagnosis } from './flows/diagnosis.ts'
 import { createFeed } from './flows/feed.ts'
+import type { Kinds } from './flows/kinds.ts'
 import { createOverview } from './flows/overview.ts'
 import { createSubmit, type Submit } from './flows/submit.ts'
 import { createWebhooks } from './flows/webhooks.ts'
@@ -33,6 +34,9 @@ const MAX_BATCHES_IN_FLIGHT = 64
 
 export interface ServedParts {
   readonly store: Store
+  readonly kinds: Kinds
+  /** Rejects unless this process wrote to the database a moment ago. */
+  readonly checkWriting: () => Promise<void>
   readonly queue: CheckQueue
   readonly metrics: Metrics
   readonly tracing: Tracing
@@ -46,7 +50,7 @@ const PAGE_FOLDER = fileURLToPath(new URL('../dist/page', import.meta.url))
 export async function serve(
   role: Role,
   { config, log, lifecycle, onFatal }: RunContext,
-  { store, queue, metrics, tracing, isStopping }: ServedParts,
+  { store, kinds, checkWriting, queue, metrics, tracing, isStopping }: ServedParts,
 ): Promise<string> {
   const app = await createApp(log)
   const feed = createFeed({ store, log })
@@ -59,7 +63,10 @@ export async function serve(
     process: async () => {
       if (isStopping()) throw new Error('stopping')
     },
-    database: () => store.ping(),
+    database: async () => {
+      await store.ping()
+      await checkWriting()
+    },
     ...(role === 'api'
       ? {}
       : {
@@ -76,6 +83,7 @@ export async function serve(
     lifecycle.add('publishes under way', drain)
     const transactions = {
       chain: config.chain,
+      refuseKind: kinds.refuse,
       submit: traced(submit, tracing),
       recheck,
       load: store.load,

@@ -4,25 +4,30 @@ import type { EventExchange } from './flows/announcement.ts'
 import { createConfirm } from './flows/confirm.ts'
 import { createDeliver } from './flows/deliver.ts'
 import { follow } from './flows/follow.ts'
+import type { Kinds } from './flows/kinds.ts'
 import { createRelay } from './flows/relay.ts'
 import type { Report } from './flows/report.ts'
 import { sweep } from './flows/sweep.ts'
-import { loadHandlers } from './load-handlers.ts'
+import type { BusinessHandler } from './handlers.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { openConfiguredChain, witnessesOf } from './open-configured-chain.ts'
 import { repeat } from './repeat.ts'
-import { startReporting } from './reporting.ts'
-import type { Role, RunContext } from './runnable.ts'
+import { type ReportingProcess, startReporting } from './reporting.ts'
+import type { RunContext } from './runnable.ts'
 import { lead } from './store/leadership.ts'
 import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
+import { NO_WATCHDOG, startWatchdog, type Watchdog } from './watchdog.ts'
 import { createWebhookSender, type WebhookRequest, type WebhookSender } from './webhooks/sender.ts'
 
 const LEAD_AGAIN_MS = 1_000
+const BEYOND_HANDLER_TIMEOUT_MS = 5_000
 
 export interface WorkingParts {
   readonly store: Store
+  readonly kinds: Kinds
+  readonly handlers: ReadonlyMap<string, BusinessHandler>
   readonly queue: CheckQueue
   /** Null where there is no broker. */
   readonly exchange: EventExchange | null
@@ -31,16 +36,19 @@ export interface WorkingParts {
 }
 
 /** What a worker does: checks, sweeps, follows the blocks, and sends outcomes on. */
-export async function startWorker(role: Role, context: RunContext, parts: WorkingParts): Promise<void> {
-  const { store, queue, metrics, tracing } = parts
+export async function startWorker(
+  reporting: ReportingProcess,
+  context: RunContext,
+  parts: WorkingParts,
+): Promise<void> {
+  const { store, kinds, handlers, queue, metrics, tracing } = parts
   const { config, log, lifecycle } = context
-  const handlers = await loadHandlers(config.handlers)
   metrics.handles(handlers.keys())
   const witnesses = witnessesOf(config)
   const chain = await openConfiguredChain(context, metrics)
   lifecycle.add('chain', () => chain.close())
   const following = { leads: false, followedBlock: null as number | null }
-  const report = startReporting(role, context, store, async () => {
+  const report = startReporting(reporting, context, store, async () => {
     const nodes = await chain.readNodeStates()
     metrics.sawNodes(nodes)
     return { nodes, ...following }
@@ -48,7 +56,20 @@ export async function startWorker(role: Role, context: RunContext, parts: Workin
   const relay = startSending(context, parts)
   const policy = { ...config, witnesses, replacement: REPLACEMENT_POLICY }
   const observer = telling(metrics, report, relay.wake)
-  const confirm = createConfirm({ store, chain, handlers, policy, observer, tracer: tracing, log })
+  const watchdog = handlers.size > 0 ? watchOver(reporting, context) : NO_WATCHDOG
+  lifecycle.add('watchdog', () => watchdog.stop())
+  const confirm = createConfirm({
+    store,
+    chain,
+    handlers,
+    kinds,
+    refuseKind: kinds.refuse,
+    policy,
+    watch: watchdog,
+    observer,
+    tracer: tracing,
+    log,
+  })
   const dependencies = { store, queue, confirm, policy, observer, log, clock: () => new Date() }
   const sweeping = repeat(
     (signal) => sweep(dependencies, signal),
@@ -86,6 +107,19 @@ export async function startWorker(role: Role, context: RunContext, parts: Workin
   }
   await queue.consume(confirm.handle)
   lifecycle.add('consumer', () => queue.stopConsuming())
+}
+
+/** A write that yields is ended by its own time limit; one that does not, some seconds later with its process. */
+function watchOver({ role }: ReportingProcess, { config, log }: RunContext): Watchdog {
+  return startWatchdog({
+    limitMs: config.handlerTimeoutMs + BEYOND_HANDLER_TIMEOUT_MS,
+    base: { role, pid: process.pid },
+    onError: (error) =>
+      log.error(
+        { err: error },
+        'the watchdog failed; a business write that never yields would hang this process',
+      ),
+  })
 }
 
 /** What is committed is counted, and sent on by the process that committed it. */

@@ -13,8 +13,8 @@ export interface DispositionSender {
   wait(check: Check, delayMs: number): Promise<void>
   /** Sends what the message holds to the wait tier of `delayMs`. */
   waitAsItIs(message: ConsumeMessage, delayMs: number, headers: Headers): Promise<void>
-  /** Sends the check in a message of its own: to the wait tier of `delayMs`, or to the check queue if that is null. */
-  apart(check: Check, delayMs: number | null, headers: Headers): Promise<void>
+  /** Sends the check to the wait tier of `delayMs`, in a message of its own. */
+  apart(check: Check, delayMs: number, headers: Headers): Promise<void>
   park(message: ConsumeMessage, reason: string): Promise<void>
 }
 
@@ -46,11 +46,8 @@ export interface Consumer {
 const REQUEUE_PAUSE_MS = 1_000
 const CLOSE_TIMEOUT_MS = 2_000
 const HEALTH_CHECK_MS = { first: 250, longest: 5_000 }
-/** Counts how often the handling of a message failed while everything else worked. */
+/** Marks a message that came back because its handling failed while everything else worked. */
 const FAILURES_HEADER = 'x-confirmd-failures'
-const FAILURES_TO_PARK = 50
-/** Handed out so often without a result, checks that share a message are parted: one of them may be deadly. */
-const DELIVERIES_TO_PART = 2
 
 /** A check that is not begun: the worker stops, the database is away, or the broker has given it to another. */
 class WithheldError extends Error {
@@ -132,10 +129,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       readTraceParent(message.properties.headers?.['traceparent']),
     )
     const isShared = parsed.length > 1 && parsed.every(({ kind }) => kind === 'check')
-    const isParted = isShared && deliveriesOf(message) >= DELIVERIES_TO_PART
-    const failures = isParted
-      ? await failuresOf(parsed, (each) => sendApart(each, null, 0))
-      : await carryOut(from, message, parsed)
+    const failures = await carryOut(from, message, parsed)
     if (failures.length === 0) {
       if (acks === from) from.ack(message)
       return
@@ -179,9 +173,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     return check ? options.sender.wait(check, delayMs) : options.sender.waitAsItIs(message, delayMs, {})
   }
 
-  /** What shared a message goes on in one of its own; nothing but checks does. */
-  async function sendApart(of: CheckMessage, delayMs: number | null, failures: number): Promise<void> {
-    if (of.kind === 'check') await options.sender.apart(of.check, delayMs, { [FAILURES_HEADER]: failures })
+  /** What shared a message waits in one of its own; nothing but checks does. */
+  async function waitApart(of: CheckMessage): Promise<void> {
+    const headers = { [FAILURES_HEADER]: 1 }
+    if (of.kind === 'check') await options.sender.apart(of.check, options.failureDelayMs, headers)
   }
 
   /** Back to the queue, for another worker or for later. */
@@ -190,7 +185,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     if (acks === from) from.requeue(message)
   }
 
-  /** Everything else works: what failed waits, and is set aside if that does not help. */
+  /** Everything else works: what failed waits. What is of the row is counted there, and never comes to this. */
   async function failAlone(
     from: Acks,
     message: ConsumeMessage,
@@ -199,22 +194,13 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   ): Promise<void> {
     try {
       // Those that did not fail are done with.
-      if (isShared) await Promise.all(failures.map(({ of }) => sendApart(of, options.failureDelayMs, 1)))
-      else await waitOrPark(message, failures[0]?.reason)
+      if (isShared) await Promise.all(failures.map(({ of }) => waitApart(of)))
+      else await options.sender.waitAsItIs(message, options.failureDelayMs, { [FAILURES_HEADER]: 1 })
       if (acks === from) from.ack(message)
     } catch (error) {
       options.onError(error, 'message kept at the broker: it could not be sent on')
       if (!stopping) await sleep(REQUEUE_PAUSE_MS)
       if (acks === from) from.requeue(message)
-    }
-  }
-
-  async function waitOrPark(message: ConsumeMessage, cause: unknown): Promise<void> {
-    const failed = Number(headersOf(message)[FAILURES_HEADER] ?? 0) + 1
-    if (failed >= FAILURES_TO_PARK) {
-      await options.sender.park(message, `its handling failed ${failed} times: ${String(cause)}`)
-    } else {
-      await options.sender.waitAsItIs(message, options.failureDelayMs, { [FAILURES_HEADER]: failed })
     }
   }
 

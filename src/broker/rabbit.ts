@@ -121,8 +121,7 @@ export async function openRabbit(options: RabbitOptions): Promise<Rabbit> {
         correlationId: correlationIdOf(message),
         headers,
       }),
-    apart: (check, delayMs, headers) =>
-      publishChecks(delayMs === null ? direct : tierOf(delayMs), [check], headers),
+    apart: (check, delayMs, headers) => publishChecks(tierOf(delayMs), [check], headers),
     park: (message, reason) =>
       publisher.publish({
         exchange: names.deadExchange,

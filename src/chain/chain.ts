@@ -40,9 +40,15 @@ export interface ChainOptions {
   readonly onAnnouncing: (node: string, problem: string | null) => void
 }
 
+export type Replacing =
+  | { readonly kind: 'found'; readonly txHash: string; readonly blockNumber: number }
+  | { readonly kind: 'unknown'; readonly reason: string }
+
 export interface Chain {
   readonly blocks: BlockSource
   observe(query: Query): Promise<Observation>
+  /** The transaction that consumed a nonce, where a node still has the state to find it by; never rejects. */
+  findReplacing(of: { txHash: string; sender: string; nonce: number }): Promise<Replacing>
   /** Asks every node what it knows of a transaction, for a person's eyes. */
   examine(asked: { txHash: string; sender: string | null }): Promise<NodeExamination[]>
   /** Asks each node for its head, in their order of preference. */
@@ -80,6 +86,7 @@ export function openChain(options: ChainOptions): Chain {
   return {
     blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks }),
     observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),
+    findReplacing: async () => ({ kind: 'unknown', reason: 'no node was asked' }),
     examine: (asked) => examine(asked, { nodes, heads, redact }),
     readNodeStates: createNodeStates({ nodes, heads, redact }),
     close: async () => {

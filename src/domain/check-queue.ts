@@ -12,8 +12,16 @@ export interface Delivery {
 /** What becomes of a delivered message; the queue carries it out. */
 export type Disposition =
   | { readonly kind: 'ack' }
-  /** Comes back after the delay, as the given check or, without one, as it is. */
-  | { readonly kind: 'wait'; readonly delayMs: number; readonly check?: Check }
+  /**
+   * Comes back after the delay, as the given check or, without one, as it is.
+   * `isRowUntouched`: nothing in the row says when, as it does else.
+   */
+  | {
+      readonly kind: 'wait'
+      readonly delayMs: number
+      readonly check?: Check
+      readonly isRowUntouched?: true
+    }
   /** Set aside for a person, with the reason. */
   | { readonly kind: 'park'; readonly reason: string }
 

@@ -1,4 +1,5 @@
 import type { Receipt } from './receipt.ts'
+import { storableText } from './storable-text.ts'
 import type { Transaction } from './transaction.ts'
 
 /** What a business write is given. `trx` is the database transaction that also writes the verdict. */
@@ -15,24 +16,47 @@ export interface HandlerContext<Trx> {
  */
 export interface Handler<Trx> {
   readonly kind: string
+  /** Declares that the kind has no business write: its transactions get their verdict and their event only. */
+  readonly noWrite?: true
   confirmed?(context: HandlerContext<Trx>): Promise<void> | void
   failed?(context: HandlerContext<Trx>): Promise<void> | void
 }
 
-/** A business write threw; the settle was rolled back. `cause` is what it threw. */
-export class BusinessWriteError extends Error {
-  override readonly name = 'BusinessWriteError'
+/**
+ * How a verdict could not be committed together with its business write. `refused-data`: the database refused the
+ * verdict itself. `session-lost`: the database session ended while the write ran.
+ */
+const FAILURE_WORDS = {
+  threw: 'it threw',
+  timeout: 'timeout',
+  constraint: 'constraint at COMMIT',
+  'refused-commit': 'refused COMMIT',
+  'ended-transaction': 'ended transaction',
+  'aborted-transaction': 'aborted transaction',
+  'unusable-session': 'unusable session',
+  'session-lost': 'session lost',
+  'refused-data': 'refused data',
+} as const
+export type WriteFailure = keyof typeof FAILURE_WORDS
+
+/** A verdict was rolled back because it could not be committed with its business write. `cause` is what was thrown. */
+export class WriteFailedError extends Error {
+  override readonly name = 'WriteFailedError'
+  readonly failure: WriteFailure
   readonly kind: string
-  /** It was not waited for any longer, and may go on issuing statements. */
-  readonly isUnfinished: boolean
-  constructor(kind: string, cause: unknown, isUnfinished = false) {
-    super(
-      `the business write of kind '${kind}' failed: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    )
+  constructor(failure: WriteFailure, kind: string, detail: string, cause?: unknown) {
+    const what = failure === 'refused-data' ? 'the verdict' : 'the business write'
+    super(storableText(`${what} of kind '${kind}' failed (${FAILURE_WORDS[failure]}): ${detail}`), { cause })
+    this.failure = failure
     this.kind = kind
-    this.isUnfinished = isUnfinished
+  }
+}
+
+/** What was thrown, in words that can be stored; anything may be thrown. */
+export function thrownText(thrown: unknown): string {
+  try {
+    return storableText(thrown instanceof Error ? thrown.message : String(thrown))
+  } catch {
+    return 'something was thrown that can not be shown as text'
   }
 }

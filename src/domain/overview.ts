@@ -23,8 +23,11 @@ export const Overview = {
       properties: {
         pending: { ...Integer, description: 'without those that are parked' },
         overdue: { ...Integer, description: 'pending, and the next look is due' },
-        stalled: Integer,
-        parked: { ...Integer, description: 'pending, and the business write failed too often' },
+        stalled: { ...Integer, description: 'without those that are parked' },
+        parked: {
+          ...Integer,
+          description: 'set aside: the business write failed too often, or nobody handles the kind',
+        },
       },
     },
     settledLastMinute: { ...Integer, description: 'confirmed, failed or replaced in the last 60 s' },

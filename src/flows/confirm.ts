@@ -1,14 +1,16 @@
 import type { Delivery, Disposition } from '../domain/check-queue.ts'
+import { thrownText } from '../domain/handler.ts'
 import { type Check, checkOf } from '../domain/message.ts'
 import type { Registration } from '../domain/registration.ts'
 import { delayCovering, longestDelayMs } from '../domain/schedule.ts'
-import type { Transaction } from '../domain/transaction.ts'
+import type { Recorded, Transaction } from '../domain/transaction.ts'
 import { isSuperseded, remainingMs } from '../domain/turn.ts'
-import { createGate } from './gate.ts'
 import { ACK, createLooks, type LookDependencies, type Looks, parkMessage } from './look.ts'
 import type { Recorder } from './ports.ts'
 
 export interface ConfirmDependencies<Trx> extends LookDependencies<Trx> {
+  /** Why a registration of this kind is not taken; null if it is. */
+  readonly refuseKind: (registration: Pick<Registration, 'kind'>) => string | null
   readonly store: LookDependencies<Trx>['store'] &
     Recorder & {
       /** Null if there is no such row; `settled` if it has its verdict. */
@@ -19,26 +21,16 @@ export interface ConfirmDependencies<Trx> extends LookDependencies<Trx> {
 export interface Confirm extends Looks {
   /** Handles a delivered message. Rejects if the database fails: nothing is decided then. */
   handle(delivery: Delivery): Promise<Disposition>
-  /** Whether a verdict of this kind runs code that is not ours. */
-  hasBusinessWrite(kind: string): boolean
 }
-
-/** Deliveries without a result after which a check is handled alone. */
-const DELIVERIES_TO_SUSPECT = 3
 
 /** The heart of confirmd: from a check to a committed verdict, or to the next look. */
 export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Confirm {
-  const { store, handlers, policy, observer, log } = dependencies
-  const gate = createGate()
-  const looks = createLooks(dependencies, gate)
+  const { store, refuseKind, policy, observer, log } = dependencies
+  const looks = createLooks(dependencies)
 
-  /** A check that workers died with, perhaps of it, perhaps of a neighbour, is handled alone. */
-  function handle(delivery: Delivery): Promise<Disposition> {
-    if (delivery.deliveryCount < DELIVERIES_TO_SUSPECT) return gate.shared(() => dispatch(delivery, false))
-    return gate.exclusive(() => dispatch(delivery, true))
-  }
-
-  async function dispatch({ message, redelivered }: Delivery, isSuspect: boolean): Promise<Disposition> {
+  async function handle({ message, redelivered, deliveryCount }: Delivery): Promise<Disposition> {
+    // Perhaps of it, perhaps of a neighbour.
+    const mayHaveEndedAProcess = redelivered || deliveryCount > 0
     switch (message.kind) {
       case 'unreadable':
         return parkMessage(dependencies, 'unreadable', message.reason)
@@ -46,26 +38,44 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
         log.warn({ version: message.version }, 'message of an unknown version; left to a newer worker')
         return { kind: 'wait', delayMs: longestDelayMs(policy.retryDelaysMs) }
       case 'registration':
-        return handleRegistration(message.registration, redelivered, isSuspect)
+        return handleRegistration(message.registration, redelivered, mayHaveEndedAProcess)
       case 'check':
-        return handleCheck(message.check, redelivered, isSuspect)
+        return handleCheck(message.check, redelivered, mayHaveEndedAProcess)
     }
   }
 
   async function handleRegistration(
     registration: Registration,
     redelivered: boolean,
-    isSuspect: boolean,
+    mayHaveEndedAProcess: boolean,
   ): Promise<Disposition> {
-    const { outcome, transaction } = await store.record(registration)
+    const recorded = await record(registration)
+    if ('refused' in recorded) return parkMessage(dependencies, 'unreadable', recorded.refused)
+    const { outcome, transaction } = recorded
     if (outcome === 'conflict') {
       const reason = `${registration.txHash} is recorded already, as ${transaction.id}, with other content`
       return parkMessage(dependencies, 'unreadable', reason)
     }
-    return handleCheck(checkOf(transaction), redelivered, isSuspect)
+    return handleCheck(checkOf(transaction), redelivered, mayHaveEndedAProcess)
   }
 
-  async function handleCheck(check: Check, redelivered: boolean, isSuspect: boolean): Promise<Disposition> {
+  /** What the database refuses for what it holds would be refused again. */
+  async function record(registration: Registration): Promise<Recorded | { refused: string }> {
+    const refused = refuseKind(registration)
+    if (refused !== null) return { refused }
+    try {
+      return await store.record(registration)
+    } catch (error) {
+      if (!store.isOfTheRow(error)) throw error
+      return { refused: `${registration.txHash} can not be recorded: ${thrownText(error)}` }
+    }
+  }
+
+  async function handleCheck(
+    check: Check,
+    redelivered: boolean,
+    mayHaveEndedAProcess: boolean,
+  ): Promise<Disposition> {
     const loaded = await store.loadOpen(check.id)
     if (loaded === 'settled') return ACK
     if (!loaded)
@@ -83,8 +93,8 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
       const delayMs = delayCovering(policy.retryDelaysMs, remainingMs(transaction, now))
       return { kind: 'wait', delayMs, check: checkOf(transaction) }
     }
-    return looks.look(transaction, now, isSuspect)
+    return looks.look(transaction, now, mayHaveEndedAProcess)
   }
 
-  return { handle, ...looks, hasBusinessWrite: (kind) => handlers.has(kind) }
+  return { handle, ...looks }
 }

@@ -19,7 +19,7 @@ export interface FollowDependencies {
     /** Lets the sweep look at these soon, if they are stalled or expired. */
     wakeWatched(ids: readonly string[]): Promise<void>
   }
-  readonly confirm: Pick<Confirm, 'conclude' | 'hasBusinessWrite'>
+  readonly confirm: Pick<Confirm, 'conclude'>
   readonly observer: {
     followed(block: { number: number; timeMs: number }, matches: number): void
     skipped(blocks: number): void
@@ -138,14 +138,14 @@ async function settleAll(
 
 /** What remains is without a business write, and so can't be what workers died of. */
 async function leaveWrites(
-  { confirm, store, log }: FollowDependencies,
+  { store, log }: FollowDependencies,
   matched: readonly Transaction[],
   deaths: number,
 ): Promise<readonly Transaction[]> {
-  const left = matched.filter(({ kind }) => confirm.hasBusinessWrite(kind))
+  const left = matched
   log.warn({ deaths, count: left.length }, 'business writes left to the queue: workers died in these blocks')
   await store.wakeWatched(left.map(({ id }) => id))
-  return matched.filter(({ kind }) => !confirm.hasBusinessWrite(kind))
+  return []
 }
 
 /** Some hundred receipts are settled part by part, while the node still makes the next; thousands are had at once. */

@@ -1,49 +1,44 @@
 import type { Disposition } from '../domain/check-queue.ts'
 import { type Decision, decide, type FinalityPolicy, type Observation, queryFor } from '../domain/finality.ts'
-import { BusinessWriteError, type Handler } from '../domain/handler.ts'
-import { failedWrite, type Look, lookOf } from '../domain/look.ts'
+import { thrownText } from '../domain/handler.ts'
+import { type Look, lookOf } from '../domain/look.ts'
 import { checkOf } from '../domain/message.ts'
 import { retryDelayMs } from '../domain/schedule.ts'
 import type { Transaction } from '../domain/transaction.ts'
-import { businessWrites } from './business-write.ts'
-import type { Gate } from './gate.ts'
-import type { ChainReader, ConfirmObserver, Log, Settler, SuspicionKeeper, Tracer } from './ports.ts'
+import { type CommitOutcome, createVerdicts, type VerdictDependencies } from './commit-verdict.ts'
+import type { ChainReader, Log, RowKeeper, Settler, Tracer } from './ports.ts'
 import { traceFields } from './trace-fields.ts'
 
-export interface LookDependencies<Trx> {
-  readonly store: Settler<Trx> & SuspicionKeeper
+export interface LookDependencies<Trx> extends VerdictDependencies<Trx> {
+  readonly store: Settler<Trx> & RowKeeper
   readonly chain: ChainReader
-  readonly handlers: ReadonlyMap<string, Handler<Trx>>
-  readonly policy: FinalityPolicy & { readonly handlerRetryLimit: number; readonly handlerTimeoutMs: number }
-  readonly observer: ConfirmObserver
+  readonly policy: FinalityPolicy & VerdictDependencies<Trx>['policy']
   readonly tracer: Tracer
-  readonly log: Log
 }
 
 export interface Looks {
   /**
-   * One look at an open transaction, whatever brought us to it, carried to its end.
-   * @param isSuspect workers died with its check in hand
+   * One check of an open transaction, whatever brought us to it, carried to its end. Rejects only if the database is
+   * unavailable.
+   * @param now the database's clock
+   * @param mayHaveEndedAProcess a process ended with this check in hand
    */
-  look(transaction: Transaction, now: Date, isSuspect?: boolean): Promise<Disposition>
+  look(transaction: Transaction, now: Date, mayHaveEndedAProcess?: boolean): Promise<Disposition>
   /**
    * Commits the verdict of a receipt that was seen without a check, if it is final. All else is left to the row's
-   * check: a business write that throws is not counted, because the check will find it so again, and waits then.
+   * check, which is scheduled already. Rejects only if the database is unavailable.
    */
   conclude(transaction: Transaction, observation: ReceiptObservation, now: Date): Promise<void>
 }
 
 type ReceiptObservation = Extract<Observation, { kind: 'receipt' }>
 
-/** Deaths while it was handled alone after which a check is parked. */
-const DEATHS_TO_PARK = 3
-
 export const ACK: Disposition = { kind: 'ack' }
 
 /** Counts and says that a message is set aside. */
 export function parkMessage(
-  { observer, log }: Pick<LookDependencies<never>, 'observer' | 'log'>,
-  cause: 'unreadable' | 'unknown-transaction' | 'poison',
+  { observer, log }: { observer: LookDependencies<never>['observer']; log: Log },
+  cause: 'unreadable' | 'unknown-transaction',
   reason: string,
 ): Disposition {
   observer.parked(cause)
@@ -51,10 +46,10 @@ export function parkMessage(
   return { kind: 'park', reason }
 }
 
-/** From an open transaction to a committed verdict, or to the next look. */
-export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate): Looks {
-  const { store, chain, handlers, policy, observer, tracer, log } = dependencies
-  const businessWriteOf = businessWrites(handlers, policy.handlerTimeoutMs)
+/** From an open transaction to a committed verdict, or to the next check. */
+export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
+  const { store, chain, policy, observer, tracer, log } = dependencies
+  const verdicts = createVerdicts(dependencies)
 
   function traced<T>(name: string, transaction: Transaction, work: () => Promise<T>): Promise<T> {
     const { id, txHash, kind, retryCount, traceParent } = transaction
@@ -67,24 +62,22 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     return tracer.span(name, { kind: 'consumer', parent: traceParent, attributes }, work)
   }
 
-  async function look(transaction: Transaction, now: Date, isSuspect: boolean): Promise<Disposition> {
+  async function look(
+    transaction: Transaction,
+    now: Date,
+    mayHaveEndedAProcess: boolean,
+  ): Promise<Disposition> {
     const observation = await chain.observe(queryFor(transaction))
     const decision = decide(observation, policy, transaction, now)
     observer.checked(decision.kind)
     const kept = lookOf(observation, decision, now)
     switch (decision.kind) {
-      case 'settle':
-        return isSuspect ? settleSuspect(transaction, decision, kept) : settle(transaction, decision, kept)
-      case 'replace': {
-        const { evidence } = decision
-        const expectedLooks = transaction.evidence.length
-        const replaced = await store.settleReplaced(transaction.id, { evidence, expectedLooks, look: kept })
-        if (!replaced) return ACK
-        observer.settled(replaced)
-        const fields = { ...traceFields(replaced), evidence }
-        log.warn(fields, 'transaction replaced: another one with its sender and nonce is final')
-        return ACK
+      case 'settle': {
+        const options = { mayHaveEndedAProcess, isCheckScheduled: false }
+        return dispositionOf(transaction, await verdicts.commit(transaction, decision, kept, options))
       }
+      case 'replace':
+        return replace(transaction, decision, kept, now)
       case 'wait':
         return wait(transaction, decision, kept)
       case 'stall': {
@@ -98,7 +91,8 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
         return ACK
       }
       case 'expire': {
-        const expired = await store.expire(transaction.id, kept)
+        const { nextCheckInMs } = decision
+        const expired = await store.expire(transaction.id, { nextCheckInMs, look: kept })
         if (!expired) return ACK
         observer.expired()
         log.warn(
@@ -117,41 +111,27 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     }
   }
 
-  /**
-   * Notes beforehand that the business write of this check is about to run alone, so that a death tells whether
-   * it is the guilty one; that one is noted again and again, and parked. The wait for a node is not noted: a
-   * death in it says nothing, and counting it parked nine innocent checks in a drill of 30 kills.
-   */
-  async function settleSuspect(
-    transaction: Transaction,
-    decision: Extract<Decision, { kind: 'settle' }>,
-    kept: Look,
-  ): Promise<Disposition> {
-    const { id } = transaction
-    if ((await store.noteSuspicion(id)) > DEATHS_TO_PARK) {
-      const reason = `workers died ${DEATHS_TO_PARK} times while they handled this check alone`
-      await store.park(id, reason)
-      return parkMessage(dependencies, 'poison', reason)
-    }
-    try {
-      return await settle(transaction, decision, kept)
-    } finally {
-      await store.clearSuspicion(id)
+  /** The row's own timer is the next check unless the row was left untouched. */
+  function dispositionOf(transaction: Transaction, outcome: CommitOutcome): Disposition {
+    const check = checkOf(transaction)
+    const isPending = transaction.status === 'pending'
+    switch (outcome.kind) {
+      case 'done':
+        return ACK
+      case 'busy':
+      case 'left':
+        return isPending ? again(transaction) : ACK
+      case 'failed':
+        return isPending ? { kind: 'wait', delayMs: outcome.delayMs, check } : ACK
+      case 'parked':
+        return ACK
     }
   }
 
-  async function settle(
-    transaction: Transaction,
-    decision: Extract<Decision, { kind: 'settle' }>,
-    kept: Look,
-  ): Promise<Disposition> {
-    try {
-      await commit(transaction, decision, kept)
-    } catch (error) {
-      if (error instanceof BusinessWriteError) return handlerFailed(transaction, error, kept)
-      throw error
-    }
-    return ACK
+  /** Nothing was written to the row, so only the message brings it back. */
+  function again(transaction: Transaction): Disposition {
+    const [delayMs] = policy.retryDelaysMs
+    return { kind: 'wait', delayMs, check: checkOf(transaction), isRowUntouched: true }
   }
 
   async function conclude(
@@ -162,79 +142,60 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     const decision = decide(observation, policy, transaction, now)
     if (decision.kind !== 'settle') return
     const kept = lookOf(observation, decision, now)
-    try {
-      await traced('settle', transaction, () => gate.shared(() => commit(transaction, decision, kept)))
-    } catch (error) {
-      if (!(error instanceof BusinessWriteError)) throw error
-      if (transaction.status === 'pending') {
-        log.warn({ ...traceFields(transaction), err: error }, 'business write failed; left to the next check')
-      } else await handlerFailed(transaction, error, kept)
-    }
+    const options = { mayHaveEndedAProcess: false, isCheckScheduled: true }
+    await traced('settle', transaction, () => verdicts.commit(transaction, decision, kept, options))
   }
 
-  /** Nothing if the row has its verdict already. */
-  async function commit(
+  /** Names the transaction that consumed the nonce, if a node can still show it. */
+  async function replace(
     transaction: Transaction,
-    decision: Extract<Decision, { kind: 'settle' }>,
+    { evidence, nextCheckInMs }: Extract<Decision, { kind: 'replace' }>,
     kept: Look,
-  ): Promise<void> {
-    const businessWrite = businessWriteOf(transaction.kind, decision)
-    const failedBefore = transaction.handlerAttempts > 0
-    const settled = await store.settle(transaction, { ...decision, look: kept }, businessWrite, failedBefore)
-    if (!settled) return
-    observer.settled(settled)
-    const fields = {
-      ...traceFields(settled),
-      status: settled.status,
-      retryCount: settled.retryCount,
-      blockNumber: settled.inclusion?.blockNumber,
-    }
-    if (settled.failure) {
-      log.warn({ ...fields, failure: settled.failure }, 'transaction failed on the chain')
-    } else {
-      log.info(fields, 'transaction confirmed')
-    }
-  }
-
-  async function handlerFailed(
-    transaction: Transaction,
-    error: BusinessWriteError,
-    kept: Look,
+    now: Date,
   ): Promise<Disposition> {
-    observer.handlerFailed(error.kind)
-    const attempts = transaction.handlerAttempts + 1
-    const fields = { ...traceFields(transaction), err: error, handlerAttempts: attempts }
-    if (transaction.status !== 'pending') {
-      const nextCheckInMs = policy.stalledCheckIntervalMs
-      await store.recordLook(transaction.id, {
-        expectedNextCheckAt: transaction.nextCheckAt,
-        nextCheckInMs,
-        error: error.message,
-        // A receipt was there: whatever spoke for a replacement was wrong.
-        notes: { seen: null, evidence: [], absentChecks: null },
-        look: { ...failedWrite(kept, error.message, nextCheckInMs), outcome: 'stays' },
-      })
-      log.error({ ...fields, delayMs: nextCheckInMs }, 'business write failed; verdict and write rolled back')
-      return ACK
+    const { id, txHash, seen } = transaction
+    const found = seen
+      ? await chain.findReplacing({ txHash, ...seen })
+      : ({ kind: 'unknown', reason: 'its sender is unknown' } as const)
+    if (found.kind === 'found' && found.txHash === txHash) {
+      // It is in a block after all: the nodes contradict each other, and the evidence is void.
+      const error = `it is in block ${found.blockNumber}, though the nodes showed no receipt and its nonce used`
+      return contradicted(transaction, error, kept)
     }
-    const park = attempts >= policy.handlerRetryLimit
-    const delayMs = retryDelayMs(policy.retryDelaysMs, transaction.handlerAttempts)
-    const counted = await store.recordHandlerFailure(transaction.id, {
-      expectedAttempts: transaction.handlerAttempts,
-      error: error.message,
-      delayMs,
-      park,
-      look: failedWrite(kept, error.message, park ? null : delayMs),
+    const replacedBy = found.kind === 'found' ? found.txHash : null
+    const replaced = await store.settleReplaced(id, {
+      evidence,
+      expectedLooks: transaction.evidence.length,
+      replacedBy,
+      reason: found.kind === 'found' ? null : `nonce consumed, by what is unknown: ${found.reason}`,
+      nextCheckInMs,
+      look: { ...kept, at: now.toISOString() },
     })
-    if (!counted) return ACK
-    if (park) {
-      log.error(fields, 'business write failed too often; transaction parked until a recheck')
-      observer.parked('handler')
-      return { kind: 'park', reason: error.message }
+    if (!replaced) return ACK
+    observer.settled(replaced)
+    log.warn(
+      { ...traceFields(replaced), replacedBy, evidence },
+      'transaction replaced: another one with its sender and nonce is final',
+    )
+    return ACK
+  }
+
+  /** The check is made again, and what spoke for a replacement is void. */
+  async function contradicted(transaction: Transaction, error: string, kept: Look): Promise<Disposition> {
+    const { id, status, retryCount, nextCheckAt: expectedNextCheckAt } = transaction
+    const notes = { seen: null, evidence: [], absentChecks: 0 }
+    const delayMs = retryDelayMs(policy.retryDelaysMs, 0)
+    const look: Look = { ...kept, outcome: 'waits', reason: 'node-unavailable', delayMs, error }
+    if (status === 'pending') {
+      const reason = 'node-unavailable'
+      return wait(
+        transaction,
+        { kind: 'wait', reason, delayMs, retryCount, consecutiveErrors: 0, error, notes },
+        look,
+      )
     }
-    observer.retried('handler-failed')
-    log.error({ ...fields, delayMs, reason: 'handler-failed' }, 'transaction waiting')
-    return { kind: 'wait', delayMs, check: checkOf(transaction) }
+    await store.recordLook(id, { expectedNextCheckAt, nextCheckInMs: delayMs, error, notes, look })
+    return ACK
   }
 
   async function wait(
@@ -242,12 +203,13 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     decision: Extract<Decision, { kind: 'wait' }>,
     kept: Look,
   ): Promise<Disposition> {
-    const scheduled = await store.recordWait(transaction.id, {
+    const recorded = await store.recordWait(transaction.id, {
       ...decision,
       expectedRetryCount: transaction.retryCount,
       look: kept,
     })
-    if (!scheduled) return ACK
+    if (recorded === 'busy') return again(transaction)
+    if (recorded === 'moved') return ACK
     const { reason, delayMs, retryCount, error } = decision
     observer.retried(reason)
     const fields = { ...traceFields(transaction), retryCount, reason, delayMs }
@@ -256,9 +218,46 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>, gate: Gate
     return { kind: 'wait', delayMs, check: checkOf({ ...transaction, retryCount }) }
   }
 
+  /** A statement was refused for what it holds: counted as a failed attempt, and parked after as many. */
+  async function refused(transaction: Transaction, error: unknown): Promise<Disposition> {
+    const { id, handlerAttempts } = transaction
+    const text = `confirmd could not record the check: ${thrownText(error)}`
+    const delayMs = retryDelayMs(policy.retryDelaysMs, handlerAttempts)
+    const isParked = handlerAttempts + 1 >= policy.handlerRetryLimit
+    const counted = await store.recordRefusal(id, {
+      expectedAttempts: handlerAttempts,
+      error: text,
+      delayMs,
+      isParked,
+    })
+    if (!counted) return ACK
+    const fields = { ...traceFields(transaction), err: error, handlerAttempts: handlerAttempts + 1 }
+    if (isParked) {
+      observer.parked('refused')
+      log.error(fields, 'check could not be recorded too often: transaction parked until a recheck')
+      return ACK
+    }
+    log.error({ ...fields, delayMs }, 'check could not be recorded; trying again after the delay')
+    return transaction.status === 'pending' ? { kind: 'wait', delayMs, check: checkOf(transaction) } : ACK
+  }
+
   return {
-    look: (transaction, now, isSuspect = false) =>
-      traced('check', transaction, () => look(transaction, now, isSuspect)),
-    conclude,
+    look: (transaction, now, mayHaveEndedAProcess = false) =>
+      traced('check', transaction, async () => {
+        try {
+          return await look(transaction, now, mayHaveEndedAProcess)
+        } catch (error) {
+          if (!store.isOfTheRow(error)) throw error
+          return refused(transaction, error)
+        }
+      }),
+    conclude: async (transaction, observation, now) => {
+      try {
+        await conclude(transaction, observation, now)
+      } catch (error) {
+        if (!store.isOfTheRow(error)) throw error
+        await refused(transaction, error)
+      }
+    },
   }
 }

@@ -3,29 +3,82 @@ import type { Look } from '../domain/look.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { ReplacementLook } from '../domain/replacement.ts'
-import type { Failure, Recorded, Transaction } from '../domain/transaction.ts'
+import type { Failure, Recorded, Transaction, WriteState } from '../domain/transaction.ts'
 
 /** What the flows need of the store, the chain and the log; adapters fit these by shape. */
 export interface Recorder {
   record(registration: Registration): Promise<Recorded>
 }
 
+/** A verdict to commit, with all that belongs to it. */
+export interface Settlement<Trx> {
+  /** As it was read: what the registration gave never changes, the rest is read again. */
+  readonly transaction: Transaction
+  readonly status: 'confirmed' | 'failed'
+  readonly receipt: Receipt
+  readonly failure: Failure | null
+  readonly look: Look
+  /** Null if there is nothing to write. */
+  readonly businessWrite: ((trx: Trx, settled: Transaction) => Promise<void>) | null
+  readonly writeState: WriteState
+  /** Only while no kind was ever handled in this database: a process with handlers may have come meanwhile. */
+  readonly onlyIfNoneHandled: boolean
+}
+
+/** What became of a verdict. `busy`: the row is locked, or may not be settled without a write; nothing was written. */
+export type SettleOutcome =
+  | { readonly kind: 'settled'; readonly transaction: Transaction }
+  /** Somebody else committed the verdict, with everything. */
+  | { readonly kind: 'already' }
+  | { readonly kind: 'busy' }
+
+/** Why a row is set aside. `no-handler` ends by itself when a process with a handler of its kind appears. */
+export type ParkCode = 'write-failed' | 'no-handler' | 'refused'
+
+/** Commits verdicts, and counts the attempts that failed. */
 export interface Settler<Trx> {
-  settle(
-    transaction: Transaction,
-    verdict: { status: 'confirmed' | 'failed'; receipt: Receipt; failure: Failure | null; look: Look },
-    businessWrite: ((trx: Trx, settled: Transaction) => Promise<void>) | null,
-    alone: boolean,
-  ): Promise<Transaction | null>
+  /**
+   * Rejects with a WriteFailedError if the verdict could not be committed with its business write, and with another
+   * error if the database is unavailable.
+   * @param isAlone in a database transaction of its own
+   */
+  settle(settlement: Settlement<Trx>, options: { isAlone: boolean }): Promise<SettleOutcome>
+  /** Counts an attempt before it begins; false if the row has moved on. */
+  beginWriteAttempt(
+    id: string,
+    attempt: { expectedAttempts: number; isCounted: boolean; reason: string },
+  ): Promise<boolean>
+  /** Null as delay: the next check stays as it is scheduled. False if the row has moved on. */
+  recordWriteFailure(
+    id: string,
+    failure: { attempts: number; error: string; delayMs: number | null; isParked: boolean; look: Look },
+  ): Promise<boolean>
+  /** Sets the row aside; null as reason keeps the error that the row has. False if it is set aside already. */
+  park(id: string, options: { code: ParkCode; reason: string | null }): Promise<boolean>
+  /** Says why an open row waits. */
+  noteReason(id: string, reason: string): Promise<void>
+  ping(): Promise<void>
+}
+
+/** Notes in the row what a check found out without a verdict from a receipt. */
+export interface RowKeeper {
   settleReplaced(
     id: string,
-    settled: { evidence: readonly ReplacementLook[]; expectedLooks: number; look: Look },
+    settled: {
+      evidence: readonly ReplacementLook[]
+      expectedLooks: number
+      replacedBy: string | null
+      reason: string | null
+      nextCheckInMs: number
+      look: Look
+    },
   ): Promise<Transaction | null>
   stall(
     id: string,
     step: { retryCount: number; nextCheckInMs: number; notes: Notes; look: Look },
   ): Promise<Transaction | null>
-  expire(id: string, look: Look): Promise<Transaction | null>
+  expire(id: string, step: { nextCheckInMs: number; look: Look }): Promise<Transaction | null>
+  /** `moved`: the row has moved on. `busy`: it is locked, and nothing was written. */
   recordWait(
     id: string,
     wait: {
@@ -37,11 +90,7 @@ export interface Settler<Trx> {
       notes: Notes
       look: Look
     },
-  ): Promise<boolean>
-  recordHandlerFailure(
-    id: string,
-    failure: { expectedAttempts: number; error: string; delayMs: number; park: boolean; look: Look },
-  ): Promise<boolean>
+  ): Promise<'recorded' | 'moved' | 'busy'>
   recordLook(
     id: string,
     look: {
@@ -52,17 +101,26 @@ export interface Settler<Trx> {
       look: Look
     },
   ): Promise<void>
-}
-
-/** Finds the check that kills workers. */
-export interface SuspicionKeeper {
-  noteSuspicion(id: string): Promise<number>
-  clearSuspicion(id: string): Promise<void>
-  park(id: string, reason: string): Promise<void>
+  /** Counts a statement that was refused for what it holds. False if the row has moved on. */
+  recordRefusal(
+    id: string,
+    refusal: { expectedAttempts: number; error: string; delayMs: number; isParked: boolean },
+  ): Promise<boolean>
+  /** Whether an error of the store is of the row's data, and would come again; else the database is unavailable. */
+  isOfTheRow(error: unknown): boolean
 }
 
 export interface ChainReader {
   observe(query: Query): Promise<Observation>
+  /** The transaction that consumed a nonce, where a node still has the state to find it by; never rejects. */
+  findReplacing(of: {
+    txHash: string
+    sender: string
+    nonce: number
+  }): Promise<
+    | { readonly kind: 'found'; readonly txHash: string; readonly blockNumber: number }
+    | { readonly kind: 'unknown'; readonly reason: string }
+  >
 }
 
 /** Does work as a part of the trace that a transaction belongs to. */
@@ -92,5 +150,5 @@ export interface ConfirmObserver {
   stalled(): void
   expired(): void
   handlerFailed(kind: string): void
-  parked(reason: 'handler' | 'unreadable' | 'unknown-transaction' | 'poison'): void
+  parked(reason: 'handler' | 'no-handler' | 'refused' | 'unreadable' | 'unknown-transaction'): void
 }

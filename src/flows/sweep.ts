@@ -8,7 +8,11 @@ export interface SweepDependencies {
   readonly store: {
     leaseOverdue(options: { graceMs: number; limit: number }): Promise<Transaction[]>
     markUnpublished(ids: readonly string[], graceMs: number): Promise<void>
-    leaseWatched(options: { intervalMs: number; limit: number }): Promise<Transaction[]>
+    /** With the database's clock. */
+    leaseWatched(options: {
+      intervalMs: number
+      limit: number
+    }): Promise<{ transactions: Transaction[]; now: Date }>
   }
   readonly queue: Pick<CheckQueue, 'publish' | 'backlog'>
   readonly confirm: Pick<Confirm, 'look'>
@@ -18,7 +22,6 @@ export interface SweepDependencies {
   }
   readonly observer: { republished(count: number): void }
   readonly log: Log
-  readonly clock: () => Date
 }
 
 const BATCH_SIZE = 500
@@ -31,7 +34,7 @@ const MAX_BACKLOG = 2_000
  */
 export async function sweep(dependencies: SweepDependencies, signal: AbortSignal): Promise<void> {
   await republishOverdue(dependencies, signal)
-  await lookAtWatched(dependencies, signal)
+  await checkWatched(dependencies, signal)
 }
 
 /**
@@ -69,16 +72,24 @@ async function republishOverdue(
   }
 }
 
-async function lookAtWatched(
-  { store, confirm, policy, clock }: SweepDependencies,
+/** One that fails holds up no other; a failure of the database ends the sweep, and the next one tries again. */
+async function checkWatched(
+  { store, confirm, policy, log }: SweepDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  let watched: Transaction[]
+  let count: number
   do {
-    watched = await store.leaseWatched({ intervalMs: policy.stalledCheckIntervalMs, limit: BATCH_SIZE })
-    for (const transaction of watched) {
+    const options = { intervalMs: policy.stalledCheckIntervalMs, limit: BATCH_SIZE }
+    const { transactions, now } = await store.leaseWatched(options)
+    count = transactions.length
+    for (const transaction of transactions) {
       if (signal.aborted) return
-      await confirm.look(transaction, clock())
+      await confirm.look(transaction, now).catch((error: unknown) => {
+        log.warn(
+          { err: error, id: transaction.id, txHash: transaction.txHash },
+          'slow check failed; made again after the interval',
+        )
+      })
     }
-  } while (watched.length === BATCH_SIZE && !signal.aborted)
+  } while (count === BATCH_SIZE && !signal.aborted)
 }

@@ -13,23 +13,26 @@ import { ProblemError } from './problem.ts'
 
 export interface RegisterDependencies {
   readonly chain: string
+  /** Why a kind is not taken; null if it is. */
+  refuseKind(registration: { readonly kind: string }): string | null
   submit(registration: Registration): Promise<Recorded>
 }
 
 /**
  * Records what fits the schema of a registration: 202 if it is new, 200 if it was known.
- * @throws ProblemError 400 if it can't be taken, 409 if it is known with other content
+ * @throws ProblemError 400 if it can't be taken, 409 if it is known with other content, 422 if its kind is refused
  */
 export async function register(
   fields: RegistrationFields,
   { id, headers }: { readonly id: string; readonly headers: IncomingHttpHeaders },
-  { chain, submit }: RegisterDependencies,
+  { chain, refuseKind, submit }: RegisterDependencies,
 ): Promise<{ status: 200 | 202; transaction: TransactionView }> {
   const problems = registrationProblems(fields, chain)
   if (problems.length > 0) throw new ProblemError(400, describeProblems(problems), problems)
-  const { outcome, transaction } = await submit(
-    toRegistration(fields, chain, id, readTraceParent(headers['traceparent'])),
-  )
+  const registration = toRegistration(fields, chain, id, readTraceParent(headers['traceparent']))
+  const refused = refuseKind(registration)
+  if (refused !== null) throw new ProblemError(422, refused, [{ field: 'kind', message: refused }])
+  const { outcome, transaction } = await submit(registration)
   if (outcome === 'conflict') {
     const { txHash } = transaction
     throw new ProblemError(

@@ -32,7 +32,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
         description:
           'Answers 202 once the transaction is recorded, 200 if it was recorded before with the same content.',
         body: RegistrationBody,
-        response: { 200: TransactionView, 202: TransactionView, ...problemAnswers(400, 409, 413, 415) },
+        response: { 200: TransactionView, 202: TransactionView, ...problemAnswers(400, 409, 413, 415, 422) },
       },
     },
     async (request, reply) => {
@@ -79,7 +79,8 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
       schema: {
         tags: TAGS,
         summary: 'Look at a transaction again, from the start',
-        description: 'For transactions that are stalled, expired, or whose business write failed too often.',
+        description:
+          'For transactions that are stalled, expired, replaced or parked: one check at once, with its counts at 0.',
         params: TransactionId,
         response: { 202: TransactionView, ...problemAnswers(400, 404, 409) },
       },

@@ -15,8 +15,8 @@ export async function countOpen(db: Knex): Promise<TransactionCounts> {
       (SELECT count(*) FROM transaction_history WHERE status = 'pending' AND parked_at IS NULL) AS pending,
       (SELECT count(*) FROM transaction_history
         WHERE status = 'pending' AND parked_at IS NULL AND next_check_at <= now()) AS overdue,
-      (SELECT count(*) FROM transaction_history WHERE status = 'stalled') AS stalled,
-      (SELECT count(*) FROM transaction_history WHERE status = 'pending' AND parked_at IS NOT NULL) AS parked`)
+      (SELECT count(*) FROM transaction_history WHERE status = 'stalled' AND parked_at IS NULL) AS stalled,
+      (SELECT count(*) FROM transaction_history WHERE parked_at IS NOT NULL) AS parked`)
   const row = rows[0]
   return {
     pending: Number(row?.pending ?? 0),

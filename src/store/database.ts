@@ -29,12 +29,34 @@ export function openDatabase(options: DatabaseOptions): Knex {
       idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
       keepAlive: true,
     },
-    pool: { min: 0, max: poolMax },
+    pool: { min: 0, max: poolMax, afterCreate: dropWhenSpoilt },
     log: { warn, error: warn, deprecate: warn, debug: warn },
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
     // Its errors would carry the bound values, payloads among them, into the log.
     compileSqlOnError: false,
   })
+}
+
+/**
+ * What a session answers after which it is of no more use: it writes no more since the server is a standby now, or the
+ * server shuts down. After a failover such a session would stay as it is, and every statement on it would fail.
+ */
+const SPOILT_SQLSTATES = new Set(['25006', '57P01', '57P02', '57P03', '57P05'])
+
+/** Of a `pg` connection; its types say nothing of the protocol's messages. */
+interface RawConnection {
+  readonly connection: { on(event: 'errorMessage', listener: (message: { code?: string }) => void): void }
+  end(): Promise<void>
+}
+
+/** Ends the session; knex replaces a connection that has ended when it is next asked for one. */
+function dropWhenSpoilt(raw: RawConnection, done: (error: Error | null, raw: RawConnection) => void): void {
+  raw.connection.on('errorMessage', ({ code }) => {
+    if (code === undefined || !SPOILT_SQLSTATES.has(code)) return
+    // After the statement has been told.
+    setImmediate(() => void raw.end().catch(() => undefined))
+  })
+  done(null, raw)
 }
 
 /** Rejects unless the database answers. */

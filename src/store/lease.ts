@@ -19,7 +19,7 @@ export async function leaseOverdue(
            AND next_check_at < now() - :graceMs * interval '1 millisecond'
          ORDER BY next_check_at
          LIMIT :limit
-           FOR UPDATE SKIP LOCKED)
+           FOR NO KEY UPDATE SKIP LOCKED)
      RETURNING *`,
     { graceMs, limit },
   )
@@ -27,26 +27,26 @@ export async function leaseOverdue(
 }
 
 /**
- * Takes rows without a queue message (stalled, or expired with a business write that failed) whose slow look
- * is due, and puts off the next one so that no other sweep takes them.
+ * Takes rows without a queue message (stalled; expired and replaced ones for a while) whose slow check is due, and puts
+ * off the next one so that no other sweep takes them. With the database's clock.
  */
 export async function leaseWatched(
   db: Knex,
   { intervalMs, limit }: { intervalMs: number; limit: number },
-): Promise<Transaction[]> {
-  const { rows } = await db.raw<{ rows: TransactionRow[] }>(
+): Promise<{ transactions: Transaction[]; now: Date }> {
+  const { rows } = await db.raw<{ rows: (TransactionRow & { now: Date })[] }>(
     `UPDATE transaction_history
         SET next_check_at = clock_timestamp() + :intervalMs * interval '1 millisecond', updated_at = now()
       WHERE id IN (
         SELECT id FROM transaction_history
-         WHERE status IN ('stalled', 'expired') AND next_check_at <= now()
+         WHERE status IN ('stalled', 'expired', 'replaced') AND parked_at IS NULL AND next_check_at <= now()
          ORDER BY next_check_at
          LIMIT :limit
-           FOR UPDATE SKIP LOCKED)
-     RETURNING *`,
+           FOR NO KEY UPDATE SKIP LOCKED)
+     RETURNING *, clock_timestamp() AS now`,
     { intervalMs, limit },
   )
-  return rows.map(toTransaction)
+  return { transactions: rows.map(toTransaction), now: rows[0]?.now ?? new Date() }
 }
 
 /** A pending row that was handed out, and how often it was without a result. */
@@ -71,7 +71,7 @@ export async function leaseDue(
            AND (leased_until IS NULL OR leased_until <= now())
          ORDER BY next_check_at
          LIMIT :limit
-           FOR UPDATE SKIP LOCKED)
+           FOR NO KEY UPDATE SKIP LOCKED)
      RETURNING *`,
     { leaseMs, limit },
   )
@@ -88,5 +88,15 @@ export async function renewLeases(
         SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
       WHERE id = ANY(:ids) AND leased_until IS NOT NULL`,
     { leaseMs, ids: [...ids] },
+  )
+}
+
+/** Ends a lease without a result: the row is handed out again after the delay, as if it had not been. */
+export async function endLease(db: Knex, { id, dueInMs }: { id: string; dueInMs: number }): Promise<void> {
+  await db.raw(
+    `UPDATE transaction_history
+        SET leased_until = clock_timestamp() + :dueInMs * interval '1 millisecond', lease_count = 0
+      WHERE id = :id AND leased_until IS NOT NULL`,
+    { id, dueInMs },
   )
 }

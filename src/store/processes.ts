@@ -19,6 +19,16 @@ export async function reportProcess(db: Knex, report: ProcessReport): Promise<vo
   )
 }
 
+/** A write that shows that this process can write. */
+export async function touchProcess(db: Knex, id: string): Promise<void> {
+  await prepared(
+    db,
+    'confirmd-touch-process-1',
+    'UPDATE processes SET seen_at = now() WHERE id = CAST(:id AS uuid)',
+    { id },
+  )
+}
+
 export async function forgetProcess(db: Knex, id: string): Promise<void> {
   await db('processes').where({ id }).delete()
 }

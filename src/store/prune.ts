@@ -29,19 +29,20 @@ const UNSENT = `(
 
 /** Ids are in the order of registration, so the primary key finds the oldest without an index of its own. */
 const PRUNABLE = `t.id < CAST(:bound AS uuid)
-  AND t.status IN ('confirmed', 'failed', 'replaced') AND t.settled_at < :before
+  AND t.status IN ('confirmed', 'failed', 'replaced', 'expired') AND t.settled_at < :before
+  AND t.next_check_at IS NULL AND t.parked_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.transaction_id = t.id AND ${UNSENT})`
 
 /**
  * Deletes some of the oldest transactions that have a verdict, with their events and what was sent of these. What is
- * open, stalled or expired stays, and so does what somebody is still to be told of.
+ * pending, stalled, parked or still checked stays, and so does what somebody is still to be told of.
  */
 export async function pruneBatch(db: Knex, options: PruneOptions): Promise<Pruned> {
   const { before, hasExchange, after, limit } = options
   return db.transaction(async (trx) => {
     const ids = await prepared<{ id: string }>(
       trx,
-      'confirmd-prune-2',
+      'confirmd-prune-3',
       `SELECT t.id FROM transaction_history AS t
         WHERE t.id > COALESCE(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
           AND ${PRUNABLE}
@@ -70,7 +71,7 @@ export async function countPrunable(
 ): Promise<number> {
   const rows = await prepared<{ count: string }>(
     db,
-    'confirmd-count-prunable-2',
+    'confirmd-count-prunable-3',
     `SELECT count(*) FROM transaction_history AS t WHERE ${PRUNABLE}`,
     { bound: firstIdOf(before), before, hasExchange },
   )

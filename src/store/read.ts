@@ -121,7 +121,7 @@ function selected(db: Knex, which: TransactionSelection) {
   if (which.chain !== undefined) query.where('chain', which.chain)
   if (which.status !== undefined) query.where('status', which.status)
   if (which.kind !== undefined) query.where('kind', which.kind)
-  if (which.parked === true) query.where('status', 'pending').whereNotNull('parked_at')
+  if (which.parked === true) query.whereNotNull('parked_at')
   if (which.parked === false) query.whereNull('parked_at')
   return query
 }

@@ -5,7 +5,7 @@ import { type TransactionRow, toTransaction } from './transaction-row.ts'
 
 /**
  * Starts the looks at an open row again: counts at 0, due at once, no longer parked; stalled becomes pending,
- * expired stays expired. Null if there is no such row or it has its verdict.
+ * expired and replaced stay so until a receipt is found. Null if there is no such row or it has its verdict.
  */
 export async function reopen(db: Knex, id: string): Promise<Transaction | null> {
   const rows: TransactionRow[] = await db('transaction_history')
@@ -19,10 +19,11 @@ export async function reopen(db: Knex, id: string): Promise<Transaction | null> 
       next_check_at: db.fn.now(),
       leased_until: null,
       lease_count: 0,
+      absent_checks: 0,
       parked_at: null,
+      park_code: null,
       stalled_at: db.raw(`CASE status WHEN 'stalled' THEN NULL ELSE stalled_at END`),
-      evidence: null,
-      suspicions: 0,
+      evidence: db.raw(`CASE WHEN status IN ('pending', 'stalled') THEN NULL ELSE evidence END`),
       updated_at: db.fn.now(),
     })
     .returning('*')

@@ -1,14 +1,19 @@
 import type { Knex } from 'knex'
+import { rejected } from '../domain/batch.ts'
+import { thrownText, WriteFailedError } from '../domain/handler.ts'
 import type { Look } from '../domain/look.ts'
 import type { Receipt } from '../domain/receipt.ts'
-import type { Failure, Transaction } from '../domain/transaction.ts'
+import { storableText } from '../domain/storable-text.ts'
+import type { Failure, Transaction, WriteState } from '../domain/transaction.ts'
 import { viewTransaction } from '../domain/transaction-view.ts'
-import { runBusinessWrites } from './business-writes.ts'
+import { runBusinessWrites, toCommitFailure } from './business-writes.ts'
 import { toStoredLook, withLook } from './looks.ts'
 import { prepared } from './statement.ts'
+import { isRefusedData } from './statement-errors.ts'
 import { isoTime } from './time.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
 import { OPEN_STATUS_LIST, type TransactionRow, toSeen } from './transaction-row.ts'
+import { READ_WRITE_INSIDE, withWriteSession } from './write-session.ts'
 
 /** Runs inside the settle's transaction; if it throws, nothing of the settle remains. */
 export type BusinessWrite = (trx: Knex.Transaction, settled: Transaction) => Promise<void>
@@ -22,73 +27,132 @@ export interface Settlement {
   readonly look: Look
   /** Null if there is nothing to write. */
   readonly businessWrite: BusinessWrite | null
+  readonly writeState: WriteState
+  /** Only while no kind was ever handled in this database: a process with handlers may have come meanwhile. */
+  readonly onlyIfNoneHandled: boolean
 }
 
+/** What became of a verdict. `busy`: the row is locked, or may not be settled without a write: check it again soon. */
+export type SettleOutcome =
+  | { readonly kind: 'settled'; readonly transaction: Transaction }
+  /** Somebody else committed the verdict, with everything. */
+  | { readonly kind: 'already' }
+  | { readonly kind: 'busy' }
+
 /**
- * Commits verdicts, each with its business write, if it has one, and its event, in one transaction. An outcome is
- * null if the row has its verdict already: somebody else committed it, with everything. If a business write
- * fails, nothing of the transaction remains; the others are settled without it, and it is tried by itself: only
- * what fails alone has failed, not what a neighbour was in the way of.
+ * Commits verdicts, each with its business write, if it has one, and its event, in one database transaction. If a
+ * business write fails, nothing of the database transaction remains; the others are settled without it. What fails is
+ * rejected with a WriteFailedError: it is tried again by itself, since only what fails alone has failed.
  */
 export function settleTogether(
   db: Knex,
   settlements: readonly Settlement[],
-): Promise<PromiseSettledResult<Transaction | null>[]> {
+): Promise<PromiseSettledResult<SettleOutcome>[]> {
   return firstOfEach(
     settlements,
     ({ transaction }) => transaction.id,
-    () => null,
+    () => ({ kind: 'already' as const }),
     async (firsts) => {
       const outcomes = await together(
         firsts,
         (items) =>
           items.some(({ businessWrite }) => businessWrite)
-            ? db.transaction((trx) => settleAndWrite(trx, items))
-            : settle(db, items),
+            ? settleAndWrite(db, items)
+            : settle(db, items, { isCommitting: true }).then(({ outcomes: settled }) => settled),
         withoutFailed,
       )
-      return outcomes.map(asOfOne)
+      return outcomes.map((outcome, index) => asOfOne(outcome, firsts[index]))
     },
   )
 }
 
-/** Business writes that threw, by the id of their transaction. */
+/** Business writes that failed, by the id of their transaction. */
 class WritesFailed extends Error {
   override readonly name = 'WritesFailed'
-  readonly errors: ReadonlyMap<string, unknown>
-  constructor(errors: ReadonlyMap<string, unknown>) {
-    super(`${errors.size} business write(s) failed`)
-    this.errors = errors
+  readonly failures: ReadonlyMap<string, WriteFailedError>
+  constructor(failures: ReadonlyMap<string, WriteFailedError>) {
+    super(`${failures.size} business write(s) failed`)
+    this.failures = failures
   }
 }
 
+/** The database transaction of several business writes could not be committed: any of them may be the reason. */
+class CommitFailed extends Error {
+  override readonly name = 'CommitFailed'
+}
+
+/** Those that failed are not tried again here. */
 function withoutFailed(items: readonly Settlement[], error: unknown): readonly (readonly Settlement[])[] {
+  if (error instanceof CommitFailed) return []
   if (!(error instanceof WritesFailed)) return halvesAfter(items, error)
-  const others = items.filter(({ transaction }) => !error.errors.has(transaction.id))
-  const failed = items.filter(({ transaction }) => error.errors.has(transaction.id))
-  return [...(others.length > 0 ? [others] : []), ...failed.map((item) => [item])]
+  const others = items.filter(({ transaction }) => !error.failures.has(transaction.id))
+  return others.length > 0 && others.length < items.length ? [others] : []
 }
 
-/** What a settlement that was tried alone failed of. */
-function asOfOne<O>(outcome: PromiseSettledResult<O>): PromiseSettledResult<O> {
-  if (outcome.status === 'fulfilled' || !(outcome.reason instanceof WritesFailed)) return outcome
-  return { status: 'rejected', reason: [...outcome.reason.errors.values()][0] }
+/** Why this one of them was not settled. */
+function asOfOne(
+  outcome: PromiseSettledResult<SettleOutcome>,
+  settlement: Settlement | undefined,
+): PromiseSettledResult<SettleOutcome> {
+  if (outcome.status === 'fulfilled' || !settlement) return outcome
+  const { id, kind } = settlement.transaction
+  const { reason } = outcome
+  if (reason instanceof WritesFailed) return rejected(reason.failures.get(id) ?? reason)
+  if (reason instanceof CommitFailed) return rejected(toCommitFailure(reason.cause, kind))
+  if (isRefusedData(reason)) {
+    return rejected(new WriteFailedError('refused-data', kind, thrownText(reason), reason))
+  }
+  return outcome
 }
 
-async function settleAndWrite(
-  trx: Knex.Transaction,
-  settlements: readonly Settlement[],
-): Promise<(Transaction | null)[]> {
-  const settled = await settle(trx, settlements)
-  const writes = settlements.flatMap(({ transaction: { id }, businessWrite }, index) => {
-    const changed = settled[index]
-    return changed && businessWrite
-      ? [{ id, run: (own: Knex.Transaction) => businessWrite(own, changed) }]
-      : []
+async function settleAndWrite(db: Knex, settlements: readonly Settlement[]): Promise<SettleOutcome[]> {
+  return withWriteSession(db, async (trx) => {
+    const begun = await trx.raw<{ rows: { pid?: number }[] }[]>(READ_WRITE_INSIDE)
+    const pid = begun.flatMap(({ rows }) => rows)[0]?.pid ?? 0
+    const { outcomes, xid } = await settle(trx, settlements, { isCommitting: false })
+    if (xid === null) return outcomes
+    const writes = settlements.flatMap(({ transaction: { id, kind }, businessWrite }, index) => {
+      const outcome = outcomes[index]
+      return outcome?.kind === 'settled' && businessWrite
+        ? [{ id, kind, run: (own: Knex.Transaction) => businessWrite(own, outcome.transaction) }]
+        : []
+    })
+    const failures = await runBusinessWrites(trx, writes, { xid, terminate: () => terminate(db, pid) })
+    if (failures.size > 0) throw new WritesFailed(failures)
+    await commitVerified(trx, xid)
+    return outcomes
   })
-  const errors = await runBusinessWrites(trx, writes)
-  if (errors.size > 0) throw new WritesFailed(errors)
-  return settled
+}
+
+/**
+ * Announces the COMMIT to the trigger that refuses all others, and commits, in one message, so that no statement that
+ * a business write left behind comes between. AND CHAIN: knex ends its transaction with a COMMIT of its own, which finds
+ * an empty one.
+ */
+async function commitVerified(trx: Knex.Transaction, xid: string): Promise<void> {
+  let results: { command: string; rows: { xid?: string }[] }[]
+  try {
+    results = await trx.raw(`SELECT set_config('confirmd.committing', '${xid}', true),
+        pg_current_xact_id_if_assigned()::text AS xid; COMMIT AND CHAIN`)
+  } catch (error) {
+    throw new CommitFailed('the database transaction of the business writes was not committed', {
+      cause: error,
+    })
+  }
+  const [announced, committed] = results
+  if (announced?.rows[0]?.xid === xid && committed?.command === 'COMMIT') return
+  const cause = new Error(
+    'a business write ended the database transaction, or a statement of it failed unseen',
+  )
+  throw new CommitFailed('the database transaction of the business writes was not committed', { cause })
+}
+
+/** Without this a statement that hangs would keep its locks for as long as it takes. */
+async function terminate(db: Knex, pid: number): Promise<void> {
+  await db.raw('SELECT pg_terminate_backend(:pid)', { pid }).then(
+    () => undefined,
+    () => undefined,
+  )
 }
 
 /** What may have changed since the transaction was read, and is not set by the settle. */
@@ -98,33 +162,39 @@ const CHANGEABLE = [
 ] as const satisfies (keyof TransactionRow)[]
 
 /**
- * Verdicts and events in one statement: without a business write it is a transaction by itself. Locked in the order of
- * their ids: two batches that share rows wait for each other, and never in a circle.
+ * Verdicts and events in one statement: without a business write it is a transaction by itself, and announces its own
+ * COMMIT. A row that somebody else has locked is passed over, so that it holds up no other.
  */
 const SETTLE = `
   WITH given AS (
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
-      id uuid, status text, failure_code text, failure_name text, block_number bigint, block_hash text,
-      transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb,
-      kind text, trace_parent text, view jsonb, look jsonb)
+      id uuid, chain text, status text, failure_code text, failure_name text, block_number bigint,
+      block_hash text, transaction_index integer, gas_used numeric, effective_gas_price numeric, receipt jsonb,
+      kind text, trace_parent text, write_state text, only_if_none_handled boolean, seen_sender text,
+      seen_nonce bigint, note text, view jsonb, look jsonb)
   ), locked AS (
     SELECT id FROM transaction_history
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})
      ORDER BY id
-       FOR UPDATE
+       FOR NO KEY UPDATE SKIP LOCKED
   ), settled AS (
   UPDATE transaction_history AS t
      SET status = given.status,
-         next_check_at = NULL, parked_at = NULL, leased_until = NULL, lease_count = 0,
-         consecutive_errors = 0, last_error = NULL,
+         next_check_at = NULL, parked_at = NULL, park_code = NULL, leased_until = NULL, lease_count = 0,
+         consecutive_errors = 0, absent_checks = 0, last_error = given.note, replaced_by = NULL,
          last_checked_at = now(), updated_at = now(), settled_at = clock_timestamp(),
          failure_code = given.failure_code, failure_name = given.failure_name,
          block_number = given.block_number, block_hash = given.block_hash,
          transaction_index = given.transaction_index, gas_used = given.gas_used,
          effective_gas_price = given.effective_gas_price, receipt = given.receipt,
+         write_state = given.write_state,
+         seen_sender = coalesce(given.seen_sender, t.seen_sender),
+         seen_nonce = coalesce(given.seen_nonce, t.seen_nonce),
          looks = ${withLook('t', 'given.look')}
     FROM given JOIN locked USING (id)
    WHERE t.id = given.id AND t.status IN (${OPEN_STATUS_LIST})
+     AND NOT (given.only_if_none_handled
+              AND EXISTS (SELECT 1 FROM handled_kinds AS h WHERE h.chain = given.chain))
   RETURNING ${CHANGEABLE.map((column) => `t.${column}`).join(', ')}
   ), announced AS (
     INSERT INTO outbox (id, subject, transaction_id, status, kind, trace_parent, data)
@@ -135,13 +205,21 @@ const SETTLE = `
              'settledAt', ${isoTime('settled.settled_at')})
       FROM settled JOIN given USING (id)
   )
-  SELECT ${CHANGEABLE.join(', ')} FROM settled`
+  SELECT ${CHANGEABLE.join(', ')}, pg_current_xact_id()::text AS xid,
+         set_config('confirmd.committing',
+                    CASE WHEN :isCommitting THEN pg_current_xact_id()::text ELSE '' END, true) AS committing
+    FROM settled`
 
-async function settle(db: Knex, settlements: readonly Settlement[]): Promise<(Transaction | null)[]> {
+async function settle(
+  db: Knex,
+  settlements: readonly Settlement[],
+  { isCommitting }: { isCommitting: boolean },
+): Promise<{ outcomes: SettleOutcome[]; xid: string | null }> {
   const rows = settlements.map((settlement) => {
     const { transaction, status, receipt, failure, look } = settlement
     return {
       id: transaction.id,
+      chain: transaction.chain,
       status,
       failure_code: failure?.code,
       failure_name: failure?.name,
@@ -153,20 +231,46 @@ async function settle(db: Knex, settlements: readonly Settlement[]): Promise<(Tr
       receipt: receipt.raw,
       kind: transaction.kind,
       trace_parent: transaction.traceParent,
+      write_state: settlement.writeState,
+      only_if_none_handled: settlement.onlyIfNoneHandled,
+      seen_sender: receipt.sender,
+      seen_nonce: receipt.nonce,
+      note: noteOf(receipt),
       look: toStoredLook(look),
       // But for what only the row knows: the statement fills that in.
       view: viewTransaction(toSettled(settlement, asRead(transaction))),
     }
   })
-  const changed = await prepared<Changeable>(db, 'confirmd-settle-2', SETTLE, {
+  const changed = await prepared<Changeable & { xid: string }>(db, 'confirmd-settle-3', SETTLE, {
     rows: JSON.stringify(rows),
     ids: rows.map(({ id }) => id),
+    isCommitting,
   })
   const byId = new Map(changed.map((row) => [row.id, row]))
-  return settlements.map((settlement) => {
-    const row = byId.get(settlement.transaction.id)
-    return row ? toSettled(settlement, row) : null
+  const missing = rows.filter(({ id }) => !byId.has(id)).map(({ id }) => id)
+  const open = missing.length > 0 ? await findOpenIds(db, missing) : new Set<string>()
+  const outcomes = settlements.map((settlement): SettleOutcome => {
+    const { id } = settlement.transaction
+    const row = byId.get(id)
+    if (row) return { kind: 'settled', transaction: toSettled(settlement, row) }
+    return open.has(id) ? { kind: 'busy' } : { kind: 'already' }
   })
+  return { outcomes, xid: changed[0]?.xid ?? null }
+}
+
+/** What of the receipt was left out or made storable; null where all of it came as it should. */
+function noteOf({ notes }: Receipt): string | null {
+  return notes.length > 0 ? storableText(notes.join('; ')) : null
+}
+
+async function findOpenIds(db: Knex, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await prepared<{ id: string }>(
+    db,
+    'confirmd-find-open-ids-1',
+    `SELECT id FROM transaction_history WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})`,
+    { ids: [...ids] },
+  )
+  return new Set(rows.map(({ id }) => id))
 }
 
 type Changeable = Pick<TransactionRow, (typeof CHANGEABLE)[number]>
@@ -185,7 +289,10 @@ function asRead(transaction: Transaction): Changeable {
   }
 }
 
-function toSettled({ transaction, status, receipt, failure }: Settlement, row: Changeable): Transaction {
+function toSettled(
+  { transaction, status, receipt, failure, writeState }: Settlement,
+  row: Changeable,
+): Transaction {
   const { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei } = receipt
   return {
     ...transaction,
@@ -196,12 +303,15 @@ function toSettled({ transaction, status, receipt, failure }: Settlement, row: C
     consecutiveErrors: 0,
     nextCheckAt: null,
     lastCheckedAt: row.last_checked_at,
+    absentChecks: 0,
     parkedAt: null,
     stalledAt: row.stalled_at,
-    lastError: null,
+    lastError: noteOf(receipt),
     failure,
     inclusion: { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei },
     receipt: receipt.raw,
+    writeState,
+    replacedBy: null,
     settledAt: row.settled_at,
   }
 }

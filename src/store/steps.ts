@@ -17,18 +17,23 @@ import { type TransactionRow, toTransaction } from './transaction-row.ts'
 export async function settleReplaced(
   db: Knex,
   id: string,
-  {
-    evidence,
-    expectedLooks,
-    look,
-  }: { evidence: readonly ReplacementLook[]; expectedLooks: number; look: Look },
+  settled: {
+    evidence: readonly ReplacementLook[]
+    expectedLooks: number
+    replacedBy: string | null
+    reason: string | null
+    nextCheckInMs: number
+    look: Look
+  },
 ): Promise<Transaction | null> {
+  const { evidence, expectedLooks, replacedBy, reason, nextCheckInMs, look } = settled
   return announceStep(db, id, ['pending', 'stalled'], 'replaced', {
     fence: (row) => void row.whereRaw('coalesce(jsonb_array_length(evidence), 0) = ?', [expectedLooks]),
     look,
     evidence: JSON.stringify(evidence),
-    next_check_at: null,
-    parked_at: null,
+    replaced_by: replacedBy,
+    last_error: reason,
+    next_check_at: inMs(db, nextCheckInMs),
     settled_at: db.raw('clock_timestamp()'),
   })
 }
@@ -54,8 +59,17 @@ export async function stall(
 }
 
 /** stalled → expired, with its event. Null if the row has moved on. */
-export async function expire(db: Knex, id: string, look: Look): Promise<Transaction | null> {
-  return announceStep(db, id, ['stalled'], 'expired', { fence: () => undefined, look, next_check_at: null })
+export async function expire(
+  db: Knex,
+  id: string,
+  { nextCheckInMs, look }: { nextCheckInMs: number; look: Look },
+): Promise<Transaction | null> {
+  return announceStep(db, id, ['stalled'], 'expired', {
+    fence: () => undefined,
+    look,
+    next_check_at: inMs(db, nextCheckInMs),
+    settled_at: db.raw('clock_timestamp()'),
+  })
 }
 
 /** What a row must have besides its status. */
@@ -70,15 +84,15 @@ async function announceStep(
 ): Promise<Transaction | null> {
   return db.transaction(async (trx) => {
     const rows: TransactionRow[] = await trx('transaction_history')
-      .where({ id })
+      .where({ id, parked_at: null })
       .modify(fence)
       .whereIn('status', from)
       .update({
+        last_error: null,
         ...changes,
         status,
         looks: addedLook(db, look),
         consecutive_errors: 0,
-        last_error: null,
         last_checked_at: trx.fn.now(),
         leased_until: null,
         lease_count: 0,

@@ -9,15 +9,16 @@ import { addTestDelivery, listDeliveries, replayDelivery, replayRange } from './
 import { readCursors } from './event-cursors.ts'
 import { readEvents } from './feed.ts'
 import { beginBlocks, findOpen, oldestOpen, readCursor, saveCursor, wakeWatched } from './follow.ts'
+import { listHandledKinds, noteHandledKinds, unparkHandled } from './handled-kinds.ts'
 import { leaseOverdue, leaseWatched } from './lease.ts'
-import { forgetProcess, listProcesses, reportProcess } from './processes.ts'
+import { forgetProcess, listProcesses, reportProcess, touchProcess } from './processes.ts'
 import { count, findDecided, list, load, loadWithLooks } from './read.ts'
 import { reopen } from './recheck.ts'
+import { isOfTheRow } from './statement-errors.ts'
 import { expire, settleReplaced, stall } from './steps.ts'
-import { clearSuspicion, noteSuspicion, park } from './suspicion.ts'
 import { listTransactionEvents } from './transaction-events.ts'
 import { markUnpublished } from './unpublished.ts'
-import { recordHandlerFailure, recordLook } from './wait.ts'
+import { recordLook } from './wait.ts'
 import {
   createWebhook,
   deleteWebhook,
@@ -26,6 +27,7 @@ import {
   rotateSecret,
   updateWebhook,
 } from './webhooks.ts'
+import { beginWriteAttempt, noteReason, park, recordRefusal, recordWriteFailure } from './write-attempts.ts'
 
 type WithoutDb<F> = F extends (db: Knex, ...args: infer A) => infer R ? (...args: A) => R : never
 
@@ -42,11 +44,16 @@ export function createStore(db: Knex) {
     settleReplaced: bind(settleReplaced),
     stall: bind(stall),
     expire: bind(expire),
-    recordHandlerFailure: bind(recordHandlerFailure),
+    beginWriteAttempt: bind(beginWriteAttempt),
+    recordWriteFailure: bind(recordWriteFailure),
+    recordRefusal: bind(recordRefusal),
+    noteReason: bind(noteReason),
+    isOfTheRow,
+    noteHandledKinds: bind(noteHandledKinds),
+    listHandledKinds: bind(listHandledKinds),
+    unparkHandled: bind(unparkHandled),
     recordLook: bind(recordLook),
     reopen: bind(reopen),
-    noteSuspicion: bind(noteSuspicion),
-    clearSuspicion: bind(clearSuspicion),
     park: bind(park),
     markUnpublished: bind(markUnpublished),
     leaseOverdue: bind(leaseOverdue),
@@ -80,6 +87,7 @@ export function createStore(db: Knex) {
     readActivity: bind(readActivity),
     forgetActivity: bind(forgetActivity),
     reportProcess: bind(reportProcess),
+    touchProcess: bind(touchProcess),
     forgetProcess: bind(forgetProcess),
     listProcesses: bind(listProcesses),
     countWebhooks: bind(countWebhooks),

@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import type { CheckHandler, CheckQueue } from '../domain/check-queue.ts'
 import { checkOf } from '../domain/message.ts'
 import { countOpen } from './counts.ts'
-import { type Leased, leaseDue, renewLeases } from './lease.ts'
+import { endLease, type Leased, leaseDue, renewLeases } from './lease.ts'
 
 export interface TableQueueOptions {
   /** Most checks in hand at once. */
@@ -54,7 +54,11 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
       redelivered: false,
       deliveryCount,
     })
-      .then(() => undefined, options.onError)
+      .then(async (disposition) => {
+        const isUntouched = disposition.kind === 'wait' && disposition.isRowUntouched
+        if (isUntouched) await endLease(db, { id, dueInMs: disposition.delayMs })
+      })
+      .catch(options.onError)
       .finally(() => inHand.delete(id))
     inHand.set(id, finished)
   }

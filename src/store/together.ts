@@ -1,14 +1,11 @@
-import { DatabaseError } from 'pg'
 import { fulfilled, rejected } from '../domain/batch.ts'
-
-/** Classes of SQLSTATE that tell of the server or the connection, not of what was asked. */
-const NOT_OF_AN_ITEM = ['08', '25', '28', '3D', '53', '57', '58']
+import { isOfTheServer } from './statement-errors.ts'
 
 /**
  * Works on all items in one statement or transaction. If that fails, perhaps because of what one of them holds,
  * they are tried in smaller parts, down to one by one, so that only the guilty one is rejected.
  * @param work all or nothing; the outcomes in the order of the items
- * @param partsAfter how to divide what failed; halves if left out
+ * @param partsAfter which parts of what failed to try, halves if left out; what is in none of them is rejected
  */
 export async function together<I, O>(
   items: readonly I[],
@@ -19,7 +16,7 @@ export async function together<I, O>(
     return (await work(items)).map(fulfilled)
   } catch (error) {
     const parts = items.length > 1 ? partsAfter(items, error) : []
-    if (parts.length < 2) return items.map(() => rejected(error))
+    if (parts.length === 0) return items.map(() => rejected(error))
     const outcomes = new Map<I, PromiseSettledResult<O>>()
     for (const part of parts) {
       const ofPart = await together(part, work, partsAfter)
@@ -31,7 +28,7 @@ export async function together<I, O>(
 
 /** Halves, if the error may be of one of the items; else nothing. */
 export function halvesAfter<I>(items: readonly I[], error: unknown): readonly (readonly I[])[] {
-  if (!(error instanceof DatabaseError) || NOT_OF_AN_ITEM.includes(error.code?.slice(0, 2) ?? '08')) return []
+  if (isOfTheServer(error)) return []
   const middle = Math.ceil(items.length / 2)
   return [items.slice(0, middle), items.slice(middle)]
 }

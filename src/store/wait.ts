@@ -19,20 +19,25 @@ export interface Wait {
   readonly look: Look
 }
 
-/** Each false if the row has moved on, or another copy in this batch schedules the look. */
+/** `moved`: the row has moved on, or another copy schedules its check. `busy`: the row is locked; nothing was written. */
+export type WaitOutcome = 'recorded' | 'moved' | 'busy'
+
 export async function recordWaitsTogether(
   db: Knex,
   waits: readonly Wait[],
-): Promise<PromiseSettledResult<boolean>[]> {
+): Promise<PromiseSettledResult<WaitOutcome>[]> {
   return firstOfEach(
     waits,
     ({ id, expectedRetryCount }) => `${id} ${expectedRetryCount}`,
-    () => false,
+    () => 'moved',
     (firsts) => together(firsts, (each) => recordWaits(db, each)),
   )
 }
 
-/** Locked in the order of their ids, as a settle locks them. What is not noted keeps its jsonb untouched. */
+/**
+ * A row that somebody else has locked is passed over: it is being decided, and holds up no other. What is not noted keeps
+ * its jsonb untouched.
+ */
 const UPDATE = `
   WITH given AS (
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
@@ -43,8 +48,8 @@ const UPDATE = `
     SELECT id FROM transaction_history
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'pending'
      ORDER BY id
-       FOR UPDATE
-  )
+       FOR NO KEY UPDATE SKIP LOCKED
+  ), recorded AS (
   UPDATE transaction_history AS t
      SET retry_count = given.retry_count,
          consecutive_errors = given.consecutive_errors,
@@ -58,9 +63,12 @@ const UPDATE = `
          looks = ${withLook('t', 'given.look')}
     FROM given JOIN locked USING (id)
    WHERE t.id = given.id AND t.status = 'pending' AND t.retry_count = given.expected
-  RETURNING t.id, given.expected`
+  RETURNING t.id, given.expected
+  )
+  SELECT given.id, given.expected, recorded.id IS NOT NULL AS recorded, locked.id IS NULL AS passed_over
+    FROM given LEFT JOIN recorded USING (id, expected) LEFT JOIN locked ON locked.id = given.id`
 
-async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<boolean[]> {
+async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<WaitOutcome[]> {
   const rows = waits.map(
     ({ id, expectedRetryCount, retryCount, consecutiveErrors, delayMs, error, notes, look }) => ({
       id,
@@ -75,47 +83,25 @@ async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<boolean[]>
       look: toStoredLook(look),
     }),
   )
-  const recorded = await prepared<{ id: string; expected: number }>(db, 'confirmd-wait-1', UPDATE, {
+  const answers = await prepared<WaitRow>(db, 'confirmd-wait-2', UPDATE, {
     rows: JSON.stringify(rows),
     ids: waits.map(({ id }) => id),
   })
-  const keys = new Set(recorded.map(({ id, expected }) => `${id} ${expected}`))
-  return waits.map(({ id, expectedRetryCount }) => keys.has(`${id} ${expectedRetryCount}`))
+  const outcomes = new Map(answers.map((answer) => [`${answer.id} ${answer.expected}`, outcomeOf(answer)]))
+  return waits.map(({ id, expectedRetryCount }) => outcomes.get(`${id} ${expectedRetryCount}`) ?? 'moved')
 }
 
-export interface HandlerFailure {
-  /** The count the row must still have. */
-  readonly expectedAttempts: number
-  readonly error: string
-  readonly delayMs: number
-  readonly park: boolean
-  readonly look: Look
+interface WaitRow {
+  readonly id: string
+  readonly expected: number
+  readonly recorded: boolean
+  /** Locked by somebody else, or not pending any more; a check that comes back finds out which. */
+  readonly passed_over: boolean
 }
 
-/**
- * Counts a business write that threw, and schedules the next try or parks the row. False if it moved on.
- * A receipt was there, so evidence of a replacement is void.
- */
-export async function recordHandlerFailure(
-  db: Knex,
-  id: string,
-  { expectedAttempts, error, delayMs, park, look }: HandlerFailure,
-): Promise<boolean> {
-  const touched = await db('transaction_history')
-    .where({ id, status: 'pending', handler_attempts: expectedAttempts, parked_at: null })
-    .update({
-      handler_attempts: expectedAttempts + 1,
-      next_check_at: inMs(db, delayMs),
-      parked_at: park ? db.fn.now() : null,
-      leased_until: null,
-      lease_count: 0,
-      last_checked_at: db.fn.now(),
-      last_error: error,
-      evidence: null,
-      looks: addedLook(db, look),
-      updated_at: db.fn.now(),
-    })
-  return touched > 0
+function outcomeOf({ recorded, passed_over }: WaitRow): WaitOutcome {
+  if (recorded) return 'recorded'
+  return passed_over ? 'busy' : 'moved'
 }
 
 export interface OpenLook {
@@ -128,7 +114,7 @@ export interface OpenLook {
 }
 
 /**
- * Notes a look that left a stalled or expired row as it is. Nothing if another look or a recheck came in
+ * Notes a check that left a row that is not pending as it is. Nothing if another look or a recheck came in
  * between: what that one asked for or found out is newer.
  */
 export async function recordLook(
@@ -138,7 +124,7 @@ export async function recordLook(
 ): Promise<void> {
   await db('transaction_history')
     .where({ id })
-    .whereIn('status', ['stalled', 'expired'])
+    .whereIn('status', ['stalled', 'expired', 'replaced'])
     // A Date has no microseconds.
     .whereRaw(
       `date_trunc('milliseconds', next_check_at) IS NOT DISTINCT FROM CAST(:expectedNextCheckAt AS timestamptz)`,

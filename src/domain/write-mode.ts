@@ -1,0 +1,27 @@
+import type { Transaction } from './transaction.ts'
+
+/**
+ * How the verdict of a transaction is committed next. `together`: in one database transaction with others of its kind,
+ * not counted. `alone`: in a database transaction of its own, counted in the row before it begins, one at a time in a
+ * process, so that a process that dies tells which one it was. `park`: set aside until a recheck.
+ */
+export type WriteMode = 'together' | 'alone' | 'park'
+
+/**
+ * The one place that decides when to give up a verdict that can't be committed, for the queue, the follower and the
+ * sweep alike.
+ * @param mayHaveEndedAProcess a process ended with this check in hand
+ */
+export function writeModeOf(
+  { handlerAttempts }: Pick<Transaction, 'handlerAttempts'>,
+  { handlerRetryLimit }: { readonly handlerRetryLimit: number },
+  mayHaveEndedAProcess: boolean,
+): WriteMode {
+  if (handlerAttempts >= handlerRetryLimit) return 'park'
+  return handlerAttempts > 0 || mayHaveEndedAProcess ? 'alone' : 'together'
+}
+
+/** What the row says while a counted attempt runs; it stays if the process ends in it. */
+export function attemptText(kind: string, attempt: number): string {
+  return `the process died or was stopped while it committed the verdict with the business write of kind '${kind}' (attempt ${attempt})`
+}

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Knex } from 'knex'
+
+/** What of a connection is used here; knex types its own as `any`. */
+interface Connection {
+  query(sql: string): Promise<unknown>
+  end(): Promise<void>
+}
+
+interface ConnectionPool {
+  acquireConnection(): Promise<Connection>
+  releaseConnection(connection: Connection): Promise<void>
+}
+
+const END_TIMEOUT_MS = 1_000
+
+/**
+ * Takes back what a business write may have changed of its session, inside a transaction or out of it. `DISCARD ALL`
+ * would do more: it forgets the prepared statements, and can't run in a transaction.
+ * Source: PostgreSQL documentation, DISCARD.
+ */
+export const RESET_SESSION = [
+  'SET SESSION AUTHORIZATION DEFAULT',
+  'RESET ALL',
+  'CLOSE ALL',
+  'UNLISTEN *',
+  'SELECT pg_advisory_unlock_all()',
+  'DISCARD TEMP',
+  'DISCARD SEQUENCES',
+].join('; ')
+
+/**
+ * A statement that runs after a business write has ended the transaction by itself is not part of it any more, and is
+ * committed by itself. So outside the transaction the session is read-only: such a statement is refused.
+ */
+export const READ_ONLY_OUTSIDE = 'SET default_transaction_read_only = on'
+
+/** The first statement of the transaction; answers with the process id of the session. */
+export const READ_WRITE_INSIDE = 'SET TRANSACTION READ WRITE; SELECT pg_backend_pid() AS pid'
+
+/**
+ * Runs one transaction on a session that is made ready for code that is not ours, and cleaned before anybody else uses
+ * it. A session on which something failed is not used again.
+ */
+export async function withWriteSession<T>(db: Knex, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+  const pool = db.client as ConnectionPool
+  const connection = await pool.acquireConnection()
+  let isClean = false
+  try {
+    await connection.query(READ_ONLY_OUTSIDE)
+    const result = await db.transaction(work, { connection })
+    await connection.query(RESET_SESSION)
+    isClean = true
+    return result
+  } finally {
+    // knex replaces a connection that has ended when it is next asked for one.
+    if (!isClean) await Promise.race([connection.end().catch(() => undefined), sleep(END_TIMEOUT_MS)])
+    await pool.releaseConnection(connection)
+  }
+}
