@@ -66,7 +66,19 @@ export async function databaseLimit(lifecycle: Lifecycle, parts: Parts, count: n
       const raw = { transactionHash: txHash, logsBloom: `0x${'0'.repeat(512)}` }
       const unused = { sender: null, nonce: null, txError: null, notes: [] }
       const receipt = { ...inclusion, ...unused, txHash, succeeded: true, effectiveGasPriceWei: '1', raw }
-      return settle(transaction, { status: 'confirmed', receipt, failure: null, look }, null)
+      return settle(
+        {
+          transaction,
+          status: 'confirmed',
+          receipt,
+          failure: null,
+          look,
+          businessWrite: null,
+          writeState: 'none',
+          onlyIfNoneHandled: false,
+        },
+        { isAlone: false },
+      )
     }),
   )
   const settled = Date.now()

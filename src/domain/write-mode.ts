@@ -21,7 +21,7 @@ export function writeModeOf(
   return handlerAttempts > 0 || mayHaveEndedAProcess ? 'alone' : 'together'
 }
 
-/** What the row says while a counted attempt runs; it stays if the process ends in it. */
+/** What the row says while a counted attempt runs; it stays if the process ends in it, so it is worded for both. */
 export function attemptText(kind: string, attempt: number): string {
-  return `the process died or was stopped while it committed the verdict with the business write of kind '${kind}' (attempt ${attempt})`
+  return `attempt ${attempt} to commit the verdict with the business write of kind '${kind}' was begun and has not ended: unless it runs right now, the process died in it`
 }

@@ -48,7 +48,7 @@ export async function withWriteSession<T>(db: Knex, work: (trx: Knex.Transaction
   let isClean = false
   try {
     await connection.query(READ_ONLY_OUTSIDE)
-    const result = await db.transaction(work, { connection })
+    const result = await transact(db, connection, work)
     await connection.query(RESET_SESSION)
     isClean = true
     return result
@@ -56,5 +56,27 @@ export async function withWriteSession<T>(db: Knex, work: (trx: Knex.Transaction
     // knex replaces a connection that has ended when it is next asked for one.
     if (!isClean) await Promise.race([connection.end().catch(() => undefined), sleep(END_TIMEOUT_MS)])
     await pool.releaseConnection(connection)
+  }
+}
+
+/** knex rejects with why its ROLLBACK failed, if it did, instead of with why there was one. */
+async function transact<T>(
+  db: Knex,
+  connection: Connection,
+  work: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  let failure: { readonly reason: unknown } | null = null
+  try {
+    return await db.transaction(
+      (trx) =>
+        work(trx).catch((reason: unknown) => {
+          failure = { reason }
+          throw reason
+        }),
+      { connection },
+    )
+  } catch (error) {
+    const { reason } = (failure as { readonly reason: unknown } | null) ?? { reason: error }
+    throw reason
   }
 }

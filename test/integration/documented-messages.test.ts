@@ -49,7 +49,14 @@ describeWithBroker('what docs/messages.md says of messages', () => {
     const store = createStore(world.db)
     const replaced = randomHash()
     const { transaction } = await store.record(toRegistration({ txHash: replaced }, 'kaia', null, null))
-    await store.settleReplaced(transaction.id, { evidence: [], expectedLooks: 0, look: aLook('replaced') })
+    await store.settleReplaced(transaction.id, {
+      evidence: [],
+      expectedLooks: 0,
+      replacedBy: null,
+      reason: null,
+      nextCheckInMs: 60_000,
+      look: aLook('replaced'),
+    })
     const hook = { id: randomUUID(), url: 'https://shop.example/hook', description: '', secret: 'whsec_MA==' }
     await store.createWebhook({ ...hook, kinds: null, statuses: null }, 1)
     await world.db.transaction((trx) => disableWebhook(trx, hook.id, 'its requests failed for 5 days'))

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { aLook } from '../../src/dev/sample-look.ts'
-import { BusinessWriteError } from '../../src/domain/handler.ts'
+import { WriteFailedError } from '../../src/domain/handler.ts'
 import type { Receipt } from '../../src/domain/receipt.ts'
 import type { Registration } from '../../src/domain/registration.ts'
 import type { Transaction } from '../../src/domain/transaction.ts'
-import type { BusinessWrite } from '../../src/store/settle.ts'
+import type { BusinessWrite, Settlement, SettleOutcome } from '../../src/store/settle.ts'
 import { createStore, type Store } from '../../src/store/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createOrderTables } from '../support/orders.ts'
@@ -50,6 +50,17 @@ function verdictOf({ txHash }: Transaction) {
   return { status: 'confirmed' as const, receipt, failure: null, look: aLook('confirmed') }
 }
 
+function settle(
+  transaction: Transaction,
+  businessWrite: BusinessWrite | null,
+  changes: Partial<Settlement> = {},
+  by: Store = store,
+): Promise<SettleOutcome> {
+  const writeState = businessWrite ? 'done' : 'none'
+  const given = { transaction, ...verdictOf(transaction), businessWrite, writeState } as const
+  return by.settle({ ...given, onlyIfNoneHandled: false, ...changes }, { isAlone: false })
+}
+
 const writeOrder: BusinessWrite = async (trx, { id, txHash, status }) => {
   await trx('orders').insert({ transaction_id: id, tx_hash: txHash, status })
 }
@@ -74,10 +85,10 @@ const UNTOUCHED = { status: 'pending', orders: 0, events: 0 }
 describe('settles that share a database transaction', () => {
   it('commit each its verdict, its business write and its event', async () => {
     const transactions = await recorded(30)
-    const settled = await Promise.all(
-      transactions.map((each) => store.settle(each, verdictOf(each), writeOrder)),
+    const settled = await Promise.all(transactions.map((each) => settle(each, writeOrder)))
+    expect(settled.map((each) => each.kind === 'settled' && each.transaction.id)).toEqual(
+      transactions.map(({ id }) => id),
     )
-    expect(settled.map((each) => each?.id)).toEqual(transactions.map(({ id }) => id))
     expect(await stored(transactions)).toEqual(transactions.map(() => CONFIRMED))
   })
 
@@ -85,36 +96,18 @@ describe('settles that share a database transaction', () => {
     const transactions = await recorded(9)
     const outcomes = await Promise.allSettled(
       transactions.map((each, index) =>
-        store.settle(each, verdictOf(each), async (trx, settled) => {
+        settle(each, async (trx, settled) => {
           await writeOrder(trx, settled)
           if (index % 4 === 1) throw new Error(`refused ${index}`)
         }),
       ),
     )
-    expect(outcomes.map((each) => (each.status === 'rejected' ? each.reason.message : 'settled'))).toEqual(
-      transactions.map((_, index) => (index % 4 === 1 ? `refused ${index}` : 'settled')),
-    )
+    expect(
+      outcomes.map((each) => (each.status === 'rejected' ? each.reason.cause.message : 'settled')),
+    ).toEqual(transactions.map((_, index) => (index % 4 === 1 ? `refused ${index}` : 'settled')))
     expect(await stored(transactions)).toEqual(
       transactions.map((_, index) => (index % 4 === 1 ? UNTOUCHED : CONFIRMED)),
     )
-  })
-
-  it('do not count against a business write what only a neighbour was in the way of', async () => {
-    const transactions = await recorded(3)
-    let together = 0
-    const outcomes = await Promise.allSettled(
-      transactions.map((each, index) =>
-        store.settle(each, verdictOf(each), async (trx, settled) => {
-          await writeOrder(trx, settled)
-          const others = await trx('orders').whereIn('transaction_id', [transactions[0]?.id ?? ''])
-          // Fails beside the first one, and works alone.
-          if (index === 2 && others.length > 0 && together++ === 0) throw new Error('beside the first one')
-        }),
-      ),
-    )
-    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
-    expect(together).toBeGreaterThan(0)
-    expect(await stored(transactions)).toEqual(transactions.map(() => CONFIRMED))
   })
 
   it('are not ended by a business write that commits or rolls back by itself', async () => {
@@ -130,13 +123,13 @@ describe('settles that share a database transaction', () => {
       },
     }
     const settled = await Promise.allSettled(
-      transactions.map((each, index) => store.settle(each, verdictOf(each), writes[index] ?? writeOrder)),
+      transactions.map((each, index) => settle(each, writes[index] ?? writeOrder)),
     )
     expect(settled.map(({ status }) => status)).toEqual(
-      transactions.map((_, index) => (index === 4 ? 'rejected' : 'fulfilled')),
+      transactions.map((_, index) => (index in writes ? 'rejected' : 'fulfilled')),
     )
     expect(await stored(transactions)).toEqual(
-      transactions.map((_, index) => (index === 4 ? UNTOUCHED : CONFIRMED)),
+      transactions.map((_, index) => (index in writes ? UNTOUCHED : CONFIRMED)),
     )
   })
 
@@ -145,12 +138,10 @@ describe('settles that share a database transaction', () => {
     const inAnother: BusinessWrite = (trx, settled) => trx.transaction((inner) => writeOrder(inner, settled))
     const givenUp: BusinessWrite = async (trx) => {
       void trx.transaction(() => new Promise(() => undefined)).catch(() => undefined)
-      throw new BusinessWriteError('order', new Error('it did not finish'), true)
+      throw new WriteFailedError('timeout', 'order', 'it did not finish')
     }
     const settled = await Promise.allSettled(
-      transactions.map((each, index) =>
-        store.settle(each, verdictOf(each), index === 1 ? givenUp : inAnother),
-      ),
+      transactions.map((each, index) => settle(each, index === 1 ? givenUp : inAnother)),
     )
     expect(settled.map(({ status }) => status)).toEqual(
       transactions.map((_, index) => (index === 1 ? 'rejected' : 'fulfilled')),
@@ -163,8 +154,8 @@ describe('settles that share a database transaction', () => {
   it('settle a row once that comes twice in one batch, and write for it once', async () => {
     const [only] = await recorded(1)
     if (!only) throw new Error('nothing was recorded')
-    const outcomes = await Promise.all([1, 2, 3].map(() => store.settle(only, verdictOf(only), writeOrder)))
-    expect(outcomes.filter((each) => each !== null)).toHaveLength(1)
+    const outcomes = await Promise.all([1, 2, 3].map(() => settle(only, writeOrder)))
+    expect(outcomes.filter(({ kind }) => kind === 'settled')).toHaveLength(1)
     expect(await stored([only])).toEqual([CONFIRMED])
   })
 
@@ -172,10 +163,10 @@ describe('settles that share a database transaction', () => {
     const transactions = await recorded(40)
     const other = createStore(database.db)
     const outcomes = await Promise.all([
-      ...transactions.map((each) => store.settle(each, verdictOf(each), writeOrder)),
-      ...transactions.toReversed().map((each) => other.settle(each, verdictOf(each), writeOrder)),
+      ...transactions.map((each) => settle(each, writeOrder)),
+      ...transactions.toReversed().map((each) => settle(each, writeOrder, {}, other)),
     ])
-    expect(outcomes.filter((each) => each !== null)).toHaveLength(transactions.length)
+    expect(outcomes.filter(({ kind }) => kind === 'settled')).toHaveLength(transactions.length)
     expect(await stored(transactions)).toEqual(transactions.map(() => CONFIRMED))
   })
 
@@ -186,7 +177,7 @@ describe('settles that share a database transaction', () => {
         const verdict = verdictOf(each)
         // PostgreSQL stores no NUL; what a node says must not keep others from their verdict.
         const raw = index === 3 ? { revertReason: 'a\u0000b' } : verdict.receipt.raw
-        return store.settle(each, { ...verdict, receipt: { ...verdict.receipt, raw } }, null)
+        return settle(each, null, { receipt: { ...verdict.receipt, raw } })
       }),
     )
     expect(outcomes.map(({ status }) => status)).toEqual([
@@ -202,7 +193,7 @@ describe('settles that share a database transaction', () => {
       const transactions = await recorded(6)
       await Promise.all(
         transactions.map((each) =>
-          store.settle(each, verdictOf(each), async (trx) => {
+          settle(each, async (trx) => {
             const { rows } = await trx.raw<{ rows: { id: string }[] }>(
               'SELECT pg_current_xact_id() AS id, pg_sleep(0.1)',
             )
@@ -279,7 +270,7 @@ describe('waits that share a statement', () => {
         notes: { seen: { sender: `0x${'cd'.repeat(20)}`, nonce: 8 }, evidence: [], absentChecks: null },
       }),
     ])
-    expect(outcomes).toEqual([true, false, false, true])
+    expect(outcomes).toEqual(['recorded', 'moved', 'moved', 'recorded'])
     const rows = await database
       .db('transaction_history')
       .whereIn(

@@ -113,7 +113,6 @@ describeWithBroker('a lost message', () => {
             policy: { sweepGraceMs: 0, stalledCheckIntervalMs: 1_000 },
             observer: { republished: (count) => (republished += count) },
             log: pino({ level: 'silent' }),
-            clock: () => new Date(),
           },
           new AbortController().signal,
         )

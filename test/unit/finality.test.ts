@@ -251,13 +251,13 @@ const table: Row[] = [
     title: 'stalled and absent: kept',
     observation: absent,
     from: state('stalled', { stalledAt: NOW }),
-    expected: keep(60_000),
+    expected: { ...keep(60_000), notes: { ...NOTHING_NEW, absentChecks: 1 } },
   },
   {
     title: 'stalled and absent just before the end: kept',
     observation: absent,
     from: state('stalled', { stalledAt: new Date(stalledLongAgo.getTime() + 1) }),
-    expected: keep(60_000),
+    expected: { ...keep(60_000), notes: { ...NOTHING_NEW, absentChecks: 1 } },
   },
   {
     title: 'stalled and absent at the end, as in the two checks before: expired',
@@ -355,7 +355,7 @@ table.push(
     title: 'seen in a pool: sender and nonce are noted',
     observation: inPool,
     from: state('pending'),
-    expected: { ...spent(1, 1000), notes: { seen: SEEN, evidence: null } },
+    expected: { ...spent(1, 1000), notes: { seen: SEEN, evidence: null, absentChecks: null } },
   },
   {
     title: 'nonce used up, first look: waits with the evidence',
@@ -367,7 +367,7 @@ table.push(
     title: 'nonce used up in three looks over 10 s: replaced',
     observation: usedUp,
     from: state('pending', { evidence: [lookAt(11), lookAt(5)] }),
-    expected: { kind: 'replace', evidence: THREE },
+    expected: { kind: 'replace', evidence: THREE, nextCheckInMs: 60_000 },
   },
   {
     title: 'nonce used up in three looks within 10 s: waits',
@@ -397,7 +397,7 @@ table.push(
     title: 'seen in a pool after all: the evidence ends',
     observation: inPool,
     from: state('pending', { evidence: [lookAt(11), lookAt(5)] }),
-    expected: { ...spent(1, 1000), notes: { seen: SEEN, evidence: [] } },
+    expected: { ...spent(1, 1000), notes: { seen: SEEN, evidence: [], absentChecks: null } },
   },
   {
     title: 'a receipt after all: settled by it, whatever the evidence',
@@ -426,13 +426,13 @@ table.push(
     title: 'stalled, the evidence complete: replaced',
     observation: usedUp,
     from: state('stalled', { stalledAt: NOW, evidence: [lookAt(11), lookAt(5)] }),
-    expected: { kind: 'replace', evidence: THREE },
+    expected: { kind: 'replace', evidence: THREE, nextCheckInMs: 60_000 },
   },
   {
     title: 'expired: never replaced any more',
     observation: usedUp,
-    from: state('expired', { evidence: [lookAt(11), lookAt(5)] }),
-    expected: { ...keep(null), notes: evidence() },
+    from: state('expired', { evidence: [lookAt(11), lookAt(5)], settledAt: NOW }),
+    expected: { ...keep(60_000), notes: NOTHING_NEW },
   },
   {
     title: 'stalled, absent at one node at the end where two are asked for: kept',
@@ -444,7 +444,7 @@ table.push(
     title: 'stalled, in a pool at the end: kept',
     observation: inPool,
     from: state('stalled', { stalledAt: stalledLongAgo }),
-    expected: { ...keep(60_000), notes: { seen: SEEN, evidence: null } },
+    expected: { ...keep(60_000), notes: { seen: SEEN, evidence: null, absentChecks: null } },
   },
 )
 

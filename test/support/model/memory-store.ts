@@ -26,7 +26,6 @@ type Row = Transaction
 interface Handling {
   leasedUntilMs: number
   leaseCount: number
-  suspicions: number
 }
 
 /**
@@ -56,7 +55,7 @@ export function createMemoryStore(): MemoryStore {
   }
 
   function handlingOf(id: string): Handling {
-    const handling = handlings.get(id) ?? { leasedUntilMs: 0, leaseCount: 0, suspicions: 0 }
+    const handling = handlings.get(id) ?? { leasedUntilMs: 0, leaseCount: 0 }
     handlings.set(id, handling)
     return handling
   }
@@ -103,7 +102,9 @@ export function createMemoryStore(): MemoryStore {
 
   const dueAt = (row: Row) => row.nextCheckAt?.getTime() ?? Number.POSITIVE_INFINITY
   const isChecked = (row: Row) => row.status === 'pending' && row.parkedAt === null
-  const isWatched = (row: Row) => row.status === 'stalled' || row.status === 'expired'
+  const isWatched = (row: Row) => isOpen(row.status) && row.status !== 'pending'
+  const isAttempted = (row: Row, attempts: number) =>
+    isOpen(row.status) && row.parkedAt === null && row.handlerAttempts === attempts
 
   const ports: StorePorts<MemoryTrx> = {
     record: async (registration) => {
@@ -123,10 +124,10 @@ export function createMemoryStore(): MemoryStore {
       if (!transaction) return null
       return isOpen(transaction.status) ? { transaction, now: at } : 'settled'
     },
-    settle: async ({ id }, { status, receipt, failure }, businessWrite) => {
+    settle: async ({ transaction: { id }, status, receipt, failure, businessWrite, writeState }) => {
       const at = now()
       const row = byId(id)
-      if (!row || !isOpen(row.status)) return null
+      if (!row || !isOpen(row.status)) return { kind: 'already' }
       const { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei } = receipt
       const settled: Row = {
         ...row,
@@ -134,12 +135,15 @@ export function createMemoryStore(): MemoryStore {
         nextCheckAt: null,
         parkedAt: null,
         consecutiveErrors: 0,
+        absentChecks: 0,
         lastError: null,
         lastCheckedAt: at,
         settledAt: at,
         failure,
         inclusion: { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPriceWei },
         receipt: receipt.raw,
+        writeState,
+        replacedBy: null,
       }
       const trx: MemoryTrx = { orders: [] }
       await businessWrite?.(trx, settled)
@@ -148,13 +152,14 @@ export function createMemoryStore(): MemoryStore {
       rows.set(row.txHash, settled)
       endLease(id)
       orders.push(...trx.orders)
-      return announce(settled, status)
+      announce(settled, status)
+      return { kind: 'settled', transaction: settled }
     },
     stall: async (id, { retryCount, nextCheckInMs, notes }) =>
       announce(
         step(
           id,
-          (row) => row.status === 'pending' && row.retryCount === retryCount,
+          (row) => isChecked(row) && row.retryCount === retryCount,
           () => ({
             ...looked('stalled'),
             ...noted(notes),
@@ -164,26 +169,29 @@ export function createMemoryStore(): MemoryStore {
         ),
         'stalled',
       ),
-    expire: async (id) =>
+    expire: async (id, { nextCheckInMs }) =>
       announce(
         step(
           id,
-          (row) => row.status === 'stalled',
-          () => ({ ...looked('expired'), nextCheckAt: null }),
+          (row) => row.status === 'stalled' && row.parkedAt === null,
+          () => ({ ...looked('expired'), nextCheckAt: inMs(nextCheckInMs), settledAt: inMs(0) }),
         ),
         'expired',
       ),
-    settleReplaced: async (id, { evidence, expectedLooks }) =>
+    settleReplaced: async (id, { evidence, expectedLooks, replacedBy, reason, nextCheckInMs }) =>
       announce(
         step(
           id,
           (row) =>
-            (row.status === 'pending' || row.status === 'stalled') && row.evidence.length === expectedLooks,
+            (row.status === 'pending' || row.status === 'stalled') &&
+            row.parkedAt === null &&
+            row.evidence.length === expectedLooks,
           () => ({
             ...looked('replaced'),
             evidence,
-            nextCheckAt: null,
-            parkedAt: null,
+            replacedBy,
+            lastError: reason,
+            nextCheckAt: inMs(nextCheckInMs),
             settledAt: inMs(0),
           }),
         ),
@@ -201,20 +209,48 @@ export function createMemoryStore(): MemoryStore {
           lastError: wait.error,
           ...noted(wait.notes),
         }),
+      ) === null
+        ? 'moved'
+        : 'recorded',
+    beginWriteAttempt: async (id, { expectedAttempts, isCounted, reason }) =>
+      update(
+        id,
+        (row) => isAttempted(row, expectedAttempts),
+        () => ({ handlerAttempts: expectedAttempts + (isCounted ? 1 : 0), lastError: reason }),
       ) !== null,
-    recordHandlerFailure: async (id, { expectedAttempts, error, delayMs, park }) =>
+    recordWriteFailure: async (id, { attempts, error, delayMs, isParked }) =>
+      (delayMs === null ? update : step)(
+        id,
+        (row) => isAttempted(row, attempts),
+        (row) => ({
+          ...(delayMs === null ? {} : { nextCheckAt: inMs(delayMs) }),
+          parkedAt: isParked ? inMs(0) : null,
+          lastCheckedAt: inMs(0),
+          lastError: error,
+          absentChecks: 0,
+          ...(row.status === 'pending' || row.status === 'stalled' ? { evidence: [] } : {}),
+        }),
+      ) !== null,
+    recordRefusal: async (id, { expectedAttempts, error, delayMs, isParked }) =>
       step(
         id,
-        (row) => isChecked(row) && row.handlerAttempts === expectedAttempts,
+        (row) => isAttempted(row, expectedAttempts),
         () => ({
           handlerAttempts: expectedAttempts + 1,
           nextCheckAt: inMs(delayMs),
-          parkedAt: park ? inMs(0) : null,
-          lastCheckedAt: inMs(0),
+          parkedAt: isParked ? inMs(0) : null,
           lastError: error,
-          evidence: [],
         }),
       ) !== null,
+    noteReason: async (id, reason) => {
+      update(
+        id,
+        (row) => isOpen(row.status) && row.lastError !== reason,
+        () => ({ lastError: reason }),
+      )
+    },
+    isOfTheRow: () => false,
+    ping: async () => undefined,
     recordLook: async (id, { expectedNextCheckAt, nextCheckInMs, error, notes }) => {
       const isUnchanged = (row: Row) => row.nextCheckAt?.getTime() === expectedNextCheckAt?.getTime()
       update(
@@ -228,17 +264,12 @@ export function createMemoryStore(): MemoryStore {
         }),
       )
     },
-    noteSuspicion: async (id) => {
-      if (!byId(id)) return 0
-      handlingOf(id).suspicions += 1
-      return handlingOf(id).suspicions
-    },
-    clearSuspicion: async (id) => {
-      handlingOf(id).suspicions = 0
-    },
-    park: async (id, reason) => {
-      step(id, isChecked, () => ({ parkedAt: inMs(0), lastError: reason }))
-    },
+    park: async (id, { reason }) =>
+      step(
+        id,
+        (row) => isOpen(row.status) && row.parkedAt === null,
+        () => ({ parkedAt: inMs(0), ...(reason === null ? {} : { lastError: reason }) }),
+      ) !== null,
     markUnpublished: async (ids, graceMs) => {
       for (const id of ids) {
         update(
@@ -262,10 +293,10 @@ export function createMemoryStore(): MemoryStore {
           nextCheckAt: inMs(0),
           parkedAt: null,
           stalledAt: row.status === 'stalled' ? null : row.stalledAt,
-          evidence: [],
+          absentChecks: 0,
+          ...(row.status === 'pending' || row.status === 'stalled' ? { evidence: [] } : {}),
         }),
       )
-      if (reopened) handlingOf(id).suspicions = 0
       return reopened
     },
     leaseOverdue: async ({ graceMs, limit }) =>
@@ -274,12 +305,14 @@ export function createMemoryStore(): MemoryStore {
         (row, at) => isChecked(row) && dueAt(row) < at - graceMs,
         () => ({ nextCheckAt: inMs(0) }),
       ),
-    leaseWatched: async ({ intervalMs, limit }) =>
-      lease(
+    leaseWatched: async ({ intervalMs, limit }) => ({
+      transactions: lease(
         limit,
-        (row, at) => isWatched(row) && dueAt(row) <= at,
+        (row, at) => isWatched(row) && row.parkedAt === null && dueAt(row) <= at,
         () => ({ nextCheckAt: inMs(intervalMs) }),
       ),
+      now: inMs(0),
+    }),
     leaseDue: async ({ leaseMs, limit }) =>
       lease(
         limit,
@@ -293,8 +326,12 @@ export function createMemoryStore(): MemoryStore {
       }),
   }
 
-  function noted({ seen, evidence }: Notes): Partial<Row> {
-    return { ...(seen ? { seen } : {}), ...(evidence ? { evidence } : {}) }
+  function noted({ seen, evidence, absentChecks }: Notes): Partial<Row> {
+    return {
+      ...(seen ? { seen } : {}),
+      ...(evidence ? { evidence } : {}),
+      ...(absentChecks === null ? {} : { absentChecks }),
+    }
   }
 
   function looked(status: TransactionStatus): Partial<Row> {

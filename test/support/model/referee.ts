@@ -32,7 +32,7 @@ const LEADS_TO: Readonly<Record<TransactionStatus, readonly TransactionStatus[]>
   expired: ['confirmed', 'failed'],
   confirmed: [],
   failed: [],
-  replaced: [],
+  replaced: ['confirmed', 'failed'],
 }
 
 export function createReferee(

@@ -4,7 +4,7 @@ import type { Query } from '../../../src/domain/finality.ts'
 import type { Handler } from '../../../src/domain/handler.ts'
 import { type Check, encodeChecks, parseCheckMessages } from '../../../src/domain/message.ts'
 import { delayCovering, longestDelayMs } from '../../../src/domain/schedule.ts'
-import { isOpen, type Transaction, type TransactionStatus } from '../../../src/domain/transaction.ts'
+import type { Transaction, TransactionStatus } from '../../../src/domain/transaction.ts'
 import { type Confirm, createConfirm } from '../../../src/flows/confirm.ts'
 import type { ConfirmObserver, Log } from '../../../src/flows/ports.ts'
 import { createSubmit } from '../../../src/flows/submit.ts'
@@ -34,7 +34,7 @@ const API = 0
 const HASHES = ['aa', 'bb'].map((digits) => `0x${digits.repeat(32)}`)
 
 /** The store's operations that note what a look saw. */
-const NOTING = new Set(['recordWait', 'recordLook', 'recordHandlerFailure', 'stall'])
+const NOTING = new Set(['recordWait', 'recordLook', 'recordWriteFailure', 'stall'])
 
 /** Rounds of one unit of time after which everything must have its verdict, faults being over. */
 const MAX_ROUNDS = 80
@@ -109,13 +109,14 @@ export async function runHistory<Trx>(
             }),
       ]
     })
-    return Object.fromEntries(gated) as StorePorts<Trx>
+    // It says what an error is, and asks nobody.
+    return { ...(Object.fromEntries(gated) as StorePorts<Trx>), isOfTheRow: store.ports.isOfTheRow }
   }
 
   async function judged(task: Task, operation: string, execute: () => Promise<unknown>): Promise<unknown> {
     const before = new Map(rows?.() ?? [])
     const answer = await execute()
-    const sorted = Array.isArray(answer) ? [...(answer as (Transaction | Leased)[])].sort(byHash) : answer
+    const sorted = inOrder(answer)
     onAnswer?.(`${task.name} ${operation}: ${normalised(sorted, store.clock())}`)
     if (operation === 'record') noteId((answer as { transaction: Transaction }).transaction)
     if (operation === 'reopen' && (answer as Transaction | null)?.status === 'expired') {
@@ -160,8 +161,14 @@ export async function runHistory<Trx>(
   function confirmOf(task: Task): Confirm {
     return createConfirm({
       store: portsOf(task),
-      chain: { observe: (query) => observe(task, query) },
+      chain: {
+        observe: (query) => observe(task, query),
+        findReplacing: async () => ({ kind: 'unknown', reason: 'the model names none' }),
+      },
       handlers: new Map([[KIND, handler]]),
+      kinds: { roleOf: () => ({ role: 'handles' }) },
+      refuseKind: () => null,
+      watch: { begin: () => silent },
       policy: { ...MODEL_POLICY, finalityDepthBlocks: depth },
       observer: OBSERVER,
       tracer: NO_TRACING,
@@ -286,7 +293,6 @@ export async function runHistory<Trx>(
           policy: MODEL_POLICY,
           observer: { republished: silent },
           log: LOG,
-          clock: store.clock,
         },
         new AbortController().signal,
       ),
@@ -437,7 +443,7 @@ export async function runHistory<Trx>(
       await workThrough()
       if (broken) throw broken
       const transactions = await store.transactions()
-      const unfinished = transactions.filter(({ status }) => isOpen(status) && status !== 'expired')
+      const unfinished = transactions.filter(({ status }) => status === 'pending' || status === 'stalled')
       const late = transactions.filter(
         ({ status, txHash }) => status === 'expired' && chain.isIncluded(txHash),
       )
@@ -476,6 +482,13 @@ function contradicts({ observation }: Task): boolean {
 
 const deliveredBefore = (deliveryCount: number) => ({ redelivered: deliveryCount > 0, deliveryCount })
 
+/** What was leased comes in no order. */
+function inOrder(answer: unknown): unknown {
+  if (Array.isArray(answer)) return [...(answer as (Transaction | Leased)[])].sort(byHash)
+  if (typeof answer !== 'object' || answer === null || !('transactions' in answer)) return answer
+  return { ...answer, transactions: [...(answer.transactions as Transaction[])].sort(byHash) }
+}
+
 function byHash(a: Transaction | Leased, b: Transaction | Leased): number {
   return hashOf(a) < hashOf(b) ? -1 : 1
 }
@@ -488,6 +501,8 @@ function hashOf(row: Transaction | Leased): string {
 function normalised(answer: unknown, now: Date): string {
   if (Array.isArray(answer)) return `[${answer.map((each) => normalised(each, now)).join(', ')}]`
   if (typeof answer !== 'object' || answer === null) return String(answer)
+  if ('transactions' in answer) return normalised((answer as { transactions: unknown }).transactions, now)
+  if ('kind' in answer && !('txHash' in answer) && !('transaction' in answer)) return String(answer.kind)
   if ('outcome' in answer && 'transaction' in answer) {
     return `${String(answer.outcome)} ${normalised(answer.transaction, now)}`
   }
@@ -508,5 +523,7 @@ function normalised(answer: unknown, now: Date): string {
     row.inclusion,
     row.payload,
     row.evidence.length,
+    row.absentChecks,
+    row.writeState,
   ])
 }

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Transaction } from '../../../src/domain/transaction.ts'
 import { leaseDue } from '../../../src/store/lease.ts'
 import { createStore } from '../../../src/store/store.ts'
+import { isoTime } from '../../../src/store/time.ts'
 import { type TransactionRow, toTransaction } from '../../../src/store/transaction-row.ts'
 import type { ModelStore } from './model-store.ts'
 
@@ -27,9 +28,9 @@ export async function openSqlStore(db: Knex): Promise<ModelStore<Knex.Transactio
     elapsedMs: () => Date.now() + passedMs,
     advance: async (ms) => {
       passedMs += ms
-      const columns = ['next_check_at', 'leased_until', 'stalled_at', 'parked_at', 'created_at']
+      const columns = ['next_check_at', 'leased_until', 'stalled_at', 'parked_at', 'created_at', 'settled_at']
       const moved = columns.map((column) => `${column} = ${column} - :ms * interval '1 millisecond'`)
-      await db.raw(`UPDATE transaction_history SET ${moved.join(', ')}`, { ms })
+      await db.raw(`UPDATE transaction_history SET ${moved.join(', ')}, evidence = ${MOVED_EVIDENCE}`, { ms })
     },
     transactions,
     state: async () => {
@@ -43,3 +44,10 @@ export async function openSqlStore(db: Knex): Promise<ModelStore<Knex.Transactio
     },
   }
 }
+
+/** The evidence with the times of its checks moved back by `:ms`. */
+const MOVED_EVIDENCE = `(
+  SELECT jsonb_agg((
+    SELECT jsonb_agg(sighting || jsonb_build_object('at', ${isoTime("(CAST(sighting->>'at' AS timestamptz) - :ms * interval '1 millisecond')")}))
+      FROM jsonb_array_elements(checks) AS sighting))
+    FROM jsonb_array_elements(evidence) AS checks)`
