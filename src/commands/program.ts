@@ -23,6 +23,7 @@ export function createProgram(): Command {
   addRole(program, 'worker', 'checks transactions; run as many as needed')
   addLooking(program)
   addDoing(program)
+  addWriting(program)
   addParked(program)
   addKeeping(program)
   return program
@@ -81,8 +82,10 @@ function addDoing(program: Command): void {
     .command('recheck')
     .description('looks at transactions again, from the start')
     .argument('[id|hash...]', 'which')
-    .addOption(new Option('--status <status>', 'all in this state').choices(['stalled', 'expired']))
-    .option('--parked', 'all whose business write failed too often')
+    .addOption(
+      new Option('--status <status>', 'all in this state').choices(['stalled', 'expired', 'replaced']),
+    )
+    .option('--parked', 'all that are set aside')
     .option('--yes', 'does not ask')
     .option(...JSON_OPTION)
     .action((names: string[], options: object) =>
@@ -90,10 +93,22 @@ function addDoing(program: Command): void {
     )
 }
 
+function addWriting(program: Command): void {
+  program
+    .command('write')
+    .description('runs the business write, once, of transactions that were settled without one')
+    .argument('[id|hash...]', 'which')
+    .option('--kind <kind>', 'all of this kind')
+    .option('--unknown', 'also those of which is not recorded whether it ran, as version 0.1 settled them')
+    .option('--yes', 'does not ask')
+    .option(...JSON_OPTION)
+    .action((names: string[], options: object) =>
+      runCommand('write', async () => (await import('./write.ts')).write(names, options)),
+    )
+}
+
 function addParked(program: Command): void {
-  const parked = program
-    .command('parked')
-    .description('messages that were set aside, and transactions whose business write failed too often')
+  const parked = program.command('parked').description('messages and transactions that are set aside')
   parked
     .command('list')
     .description('shows them; all stay where they are')

@@ -8,7 +8,7 @@ import { type Recheck, type Rechecked, withRecheck } from './rechecking.ts'
 import { checkTransactionName, findTransactions } from './transaction-names.ts'
 
 export interface RecheckOptions {
-  readonly status?: 'stalled' | 'expired'
+  readonly status?: 'stalled' | 'expired' | 'replaced'
   readonly parked?: boolean
   readonly yes?: boolean
   readonly json?: boolean
@@ -23,7 +23,7 @@ export async function recheck(names: readonly string[], options: RecheckOptions)
   if (ways.length !== 1) {
     throw new CommandError(
       EXIT.usage,
-      'recheck needs ids or hashes, or --status stalled, or --status expired, or --parked: one of these',
+      'recheck needs ids or hashes, or --status stalled, expired or replaced, or --parked: one of these',
     )
   }
   for (const name of names) checkTransactionName(name)

@@ -140,7 +140,10 @@ function factsOf(transaction: TransactionDetail, now: Date): string[][] {
       'failure',
       failure && paint('red', failure.code === null ? failure.name : `${failure.name} (${failure.code})`),
     ],
-    ['block', receipt && `${receipt.blockNumber}, place ${receipt.transactionIndex}, ${receipt.blockHash}`],
+    [
+      'block',
+      receipt && `${receipt.blockNumber}, place ${receipt.transactionIndex ?? '?'}, ${receipt.blockHash}`,
+    ],
     ['gas', receipt && gasOf(receipt)],
     ['registered', at(transaction.createdAt)],
     ['last look', transaction.lastCheckedAt && at(transaction.lastCheckedAt)],
@@ -149,14 +152,23 @@ function factsOf(transaction: TransactionDetail, now: Date): string[][] {
     ['stalled', stalledAt && at(stalledAt)],
     ['parked', parkedAt && `${at(parkedAt)}, until a recheck`],
     ['retries', String(transaction.retryCount)],
-    ['writes that threw', transaction.handlerAttempts > 0 ? String(transaction.handlerAttempts) : null],
+    ['failed attempts', transaction.handlerAttempts > 0 ? String(transaction.handlerAttempts) : null],
+    ['business write', writeOf(transaction)],
+    ['replaced by', transaction.replacedBy],
     ['last error', lastError && paint('yellow', harmless(lastError))],
   ]
   return facts.flatMap(([name, value]) => (value ? [[name, value]] : []))
 }
 
 function gasOf({ gasUsed, effectiveGasPrice }: NonNullable<TransactionDetail['receipt']>): string {
-  return effectiveGasPrice === null ? `${gasUsed} used` : `${gasUsed} used at ${effectiveGasPrice} wei`
+  const used = `${gasUsed ?? '?'} used`
+  return effectiveGasPrice === null ? used : `${used} at ${effectiveGasPrice} wei`
+}
+
+function writeOf({ status, writeState }: TransactionDetail): string | null {
+  if (status !== 'confirmed' && status !== 'failed') return null
+  if (writeState === 'done') return 'committed with the verdict'
+  return writeState === 'none' ? 'none was run' : 'not recorded whether it ran (settled by version 0.1)'
 }
 
 function fromNow(time: string, now: Date): string {

@@ -1,3 +1,4 @@
+import { claimProblem } from './claim.ts'
 import type { Finding, NodeExamination } from './diagnosis.ts'
 import type { Look } from './look.ts'
 import type { Transaction } from './transaction.ts'
@@ -33,8 +34,9 @@ const LATE_MS = 5_000
 /** Why a transaction is where it is, what explains most first; never empty. */
 export function diagnose(examined: Examined, policy: DiagnosisPolicy, now: Date): Finding[] {
   const { transaction } = examined
-  if (isSettled(transaction)) return [settled(transaction)]
+  if (isSettled(transaction)) return [...claimFindings(transaction), settled(transaction)]
   const found = [
+    ...claimFindings(transaction),
     ...businessWriteFindings(transaction, examined.looks),
     ...stepFindings(transaction, policy),
     ...workerFindings(examined),
@@ -53,25 +55,51 @@ function isSettled({ status }: Transaction): boolean {
   return status === 'confirmed' || status === 'failed' || status === 'replaced'
 }
 
-function settled({ status, failure, inclusion }: Transaction): Finding {
+/** Of the caller's words against the chain's. */
+function claimFindings({ sender, nonce, seen }: Transaction): Finding[] {
+  const problem = seen && claimProblem({ sender, nonce }, seen)
+  if (!problem) return []
+  return [
+    finding(
+      { code: 'claim-differs', severity: 'problem' },
+      `It is not what was registered: ${problem}.`,
+      'What the chain shows counts. See that the backend registers the hash of the transaction that it means.',
+      { claimed: { sender, nonce }, seen },
+    ),
+  ]
+}
+
+const WRITES = {
+  done: 'and its business write is committed',
+  none: 'without a business write: its kind had none to run',
+  unknown: 'whether its business write ran is not recorded, since an older version settled it',
+} as const
+
+function settled({ status, failure, inclusion, writeState, replacedBy, lastError }: Transaction): Finding {
   const kind: Kind = { code: 'settled', severity: 'fine' }
   const block = inclusion ? ` in block ${inclusion.blockNumber}` : ''
   if (status === 'confirmed') {
     return finding(
       kind,
-      `It succeeded${block}, and its business write is committed.`,
-      'Nothing is to be done.',
+      `It succeeded${block}; ${WRITES[writeState ?? 'unknown']}.`,
+      writeState === 'none'
+        ? "If its kind should have had one, 'confirmd write' runs it, once."
+        : 'Nothing is to be done.',
+      { writeState },
     )
   }
   if (status === 'failed') {
     const why = failure ? ` (${failure.name})` : ''
     const advice = 'It will never succeed: mend the cause and send a new transaction.'
-    return finding(kind, `It was reverted${block}${why}.`, advice, { failure })
+    return finding(kind, `It was reverted${block}${why}.`, advice, { failure, writeState })
   }
+  const by = replacedBy ? ` (${replacedBy})` : ''
+  const unknown = replacedBy === null && lastError ? ` Which one it was is not known: ${lastError}.` : ''
   return finding(
     kind,
-    'Another transaction of the same sender with the same nonce is final, so this one can never be included.',
+    `Another transaction of the same sender with the same nonce is final${by}.${unknown} Should a final receipt of this one appear all the same, it wins.`,
     "Look at the sender's other transaction: most often it is the same one sent again with a higher gas price.",
+    { replacedBy },
   )
 }
 
@@ -296,6 +324,10 @@ function absent(
       ),
     ]
   }
+  const noEvidence =
+    known && nextNonce === null
+      ? " The sender's nonce could not be read at any node, so that it was replaced could not be seen."
+      : ''
   const wasInPool = seen !== null || looks.some(({ saw }) => saw === 'in-pool')
   const gap =
     known && nextNonce !== null && known.nonce > nextNonce
@@ -306,7 +338,7 @@ function absent(
       ...gap,
       finding(
         { code: 'evicted', severity: 'problem' },
-        'A node had it in its pool, and none knows it any more: it was dropped.',
+        `A node had it in its pool, and none knows it any more: it was dropped.${noEvidence}`,
         'Send the same signed transaction again; its hash stays the same, and it is noticed by itself.',
         details,
       ),
@@ -316,7 +348,7 @@ function absent(
     ...gap,
     finding(
       { code: 'not-seen', severity: ageMs > LONG_IN_POOL_MS ? 'problem' : 'waiting' },
-      `No node knows a transaction with this hash (asked: ${asked.join(', ')}).`,
+      `No node knows a transaction with this hash (asked: ${asked.join(', ')}).${noEvidence}`,
       'See whether it was sent at all, and to this chain. If so, send the same signed transaction again: its hash stays the same.',
       details,
     ),

@@ -3,7 +3,7 @@ import { TRANSACTION_STATUSES } from './transaction.ts'
 
 /** Why a transaction is where it is. */
 export const FINDING_CODES = [
-  ...['settled', 'parked', 'business-write-failing', 'stalled', 'expired', 'nobody-works'],
+  ...['claim-differs', 'settled', 'parked', 'business-write-failing', 'stalled', 'expired', 'nobody-works'],
   ...['receipt-final', 'mined-not-final', 'in-pool', 'nonce-gap', 'evicted-soon', 'nonce-used'],
   ...['evicted', 'not-seen', 'nodes-unavailable', 'nodes-lagging', 'no-node-to-ask'],
   ...['queue-behind', 'queued'],

@@ -1,6 +1,8 @@
+import { claimProblem } from '../domain/claim.ts'
 import type { Decision, FinalityPolicy } from '../domain/finality.ts'
 import { type Handler, WriteFailedError } from '../domain/handler.ts'
 import { failedWrite, type Look } from '../domain/look.ts'
+import type { Receipt } from '../domain/receipt.ts'
 import { retryDelayMs } from '../domain/schedule.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { attemptText, writeModeOf } from '../domain/write-mode.ts'
@@ -98,7 +100,7 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
   async function settle(settlement: Settlement<Trx>, isAlone: boolean): Promise<CommitOutcome> {
     const outcome = await store.settle(settlement, { isAlone })
     if (outcome.kind === 'busy') return { kind: 'busy' }
-    if (outcome.kind === 'settled') tellSettled(outcome.transaction)
+    if (outcome.kind === 'settled') tellSettled(outcome.transaction, settlement.receipt)
     return { kind: 'done' }
   }
 
@@ -196,8 +198,11 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
     return { kind: 'parked', reason }
   }
 
-  function tellSettled(settled: Transaction): void {
+  function tellSettled(settled: Transaction, receipt: Receipt): void {
     observer.settled(settled)
+    const problem = claimProblem(settled, receipt)
+    if (problem)
+      log.warn({ ...traceFields(settled), problem }, 'the chain shows another transaction than claimed')
     const { status, retryCount, inclusion, failure, writeState } = settled
     const fields = {
       ...traceFields(settled),

@@ -55,12 +55,12 @@ export interface DeliveryPage {
   readonly nextCursor: string | null
 }
 
-/** A status as the page shows it: what is parked is pending, but nobody looks at it. */
+/** A status as the page shows it: what is parked keeps its status, but nobody checks it. */
 export type ShownStatus = TransactionStatus | 'parked'
 
 export function shownStatus(transaction: {
   readonly status: TransactionStatus
   readonly parkedAt: string | null
 }): ShownStatus {
-  return transaction.status === 'pending' && transaction.parkedAt ? 'parked' : transaction.status
+  return transaction.parkedAt ? 'parked' : transaction.status
 }

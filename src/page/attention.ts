@@ -33,7 +33,7 @@ export function attentionsOf({ open, nodes, processes, webhooks }: Overview): At
     {
       holds: open.parked > 0,
       text: `${counted(open.parked, 'transaction')} parked.`,
-      advice: 'The business write failed too often. Mend it, then check these again.',
+      advice: 'A business write failed too often, or a handler is missing. Each says why.',
       link: list('parked'),
     },
     {

@@ -83,7 +83,7 @@ function Counts({
       link: list('pending'),
     },
     { label: 'Stalled', value: open.stalled, hint: 'no receipt for long', link: list('stalled') },
-    { label: 'Parked', value: open.parked, hint: 'business write failed', link: list('parked') },
+    { label: 'Parked', value: open.parked, hint: 'needs a person', link: list('parked') },
     {
       label: 'Settled a minute',
       value: settledLastMinute,

@@ -6,9 +6,12 @@ interface Props {
   readonly chain: string
 }
 
+const NO_USABLE_VALUE = 'the node gave no usable value'
+
 export function ReceiptPanel({ receipt, chain }: Props) {
   const { blockNumber, blockHash, transactionIndex, gasUsed, effectiveGasPrice } = receipt
-  const feeWei = effectiveGasPrice === null ? null : BigInt(gasUsed) * BigInt(effectiveGasPrice)
+  const feeWei =
+    effectiveGasPrice === null || gasUsed === null ? null : BigInt(gasUsed) * BigInt(effectiveGasPrice)
   const coin = /^kaia|^klaytn/.test(chain) ? 'KAIA' : 'coins'
   return (
     <section class="panel">
@@ -19,13 +22,13 @@ export function ReceiptPanel({ receipt, chain }: Props) {
           {wholeNumber(blockNumber)} <code>{blockHash}</code>
         </dd>
         <dt>Place in the block</dt>
-        <dd>{transactionIndex}</dd>
+        <dd>{transactionIndex ?? NO_USABLE_VALUE}</dd>
         <dt>Gas used</dt>
-        <dd>{wholeNumber(gasUsed)}</dd>
+        <dd>{gasUsed === null ? NO_USABLE_VALUE : wholeNumber(gasUsed)}</dd>
         <dt>Gas price</dt>
         <dd>
           {effectiveGasPrice === null
-            ? 'not told'
+            ? NO_USABLE_VALUE
             : `${gwei(effectiveGasPrice)} (${wholeNumber(effectiveGasPrice)} wei)`}
         </dd>
         {feeWei !== null && (

@@ -16,8 +16,9 @@ export const STATUS_WORDS: Readonly<Record<ShownStatus, StatusWords>> = {
   parked: {
     label: 'Parked',
     meaning:
-      'Set aside: its business write failed too often, or ended its worker. Neither verdict nor write is committed.',
-    advice: 'Read the last error, mend the business write, then press “Check again”.',
+      'Set aside: its business write failed too often, or nobody handles its kind. Neither verdict nor write is committed.',
+    advice:
+      'Read the last error, fix the business write, then press “Check again”. Where a handler was missing, it goes on by itself once a worker has one.',
   },
   stalled: {
     label: 'Stalled',
@@ -39,7 +40,7 @@ export const STATUS_WORDS: Readonly<Record<ShownStatus, StatusWords>> = {
   replaced: {
     label: 'Replaced',
     meaning:
-      'Another transaction with the same sender and nonce is final, so this one can never be included.',
+      'Another transaction with the same sender and nonce is final. Should a final receipt of this one appear all the same, it wins.',
     advice: 'If nobody replaced it on purpose, find out what else signs for this account.',
   },
   confirmed: {

@@ -63,7 +63,7 @@ function pointsOf(transaction: TransactionDetail, status: ShownStatus): Point[] 
   const points = given
     .filter((point): point is Point => typeof point.at === 'string')
     .toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at))
-  const isLookedAt = settledAt === null && nextCheckAt !== null && status !== 'parked'
+  const isLookedAt = nextCheckAt !== null && status !== 'parked'
   return isLookedAt
     ? [...points, { label: 'Next look', at: nextCheckAt, colour: 'of-pending', isToCome: true }]
     : points

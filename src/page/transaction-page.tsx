@@ -163,13 +163,13 @@ function Facts({ transaction }: { readonly transaction: TransactionDetail }) {
 }
 
 function BusinessWrite({ transaction, status }: Omit<VerdictProps, 'onRechecked'>) {
-  const { kind, handlerAttempts, parkedAt, lastError } = transaction
+  const { kind, handlerAttempts, parkedAt, lastError, writeState } = transaction
   return (
     <section class="panel">
       <h2>Business write</h2>
-      <p>{businessWriteText(status, kind)}</p>
+      <p>{businessWriteText(status, kind, writeState)}</p>
       <dl class="facts">
-        <dt>Failed tries</dt>
+        <dt>Failed attempts</dt>
         <dd>{handlerAttempts}</dd>
         {parkedAt && (
           <>
@@ -190,19 +190,27 @@ function BusinessWrite({ transaction, status }: Omit<VerdictProps, 'onRechecked'
   )
 }
 
-function businessWriteText(status: ShownStatus, kind: string): string {
+function businessWriteText(
+  status: ShownStatus,
+  kind: string,
+  writeState: TransactionDetail['writeState'],
+): string {
   switch (status) {
     case 'confirmed':
-      return `Committed, in the same database transaction as the verdict, if there is a handler for the kind “${kind}”.`
     case 'failed':
-      return `The write for success was not made. A handler of the kind “${kind}” for failures, if there is one, was committed with the verdict.`
-    case 'replaced':
-      return 'None: the transaction never happened.'
+      return settledWriteText(kind, writeState)
     case 'parked':
-      return 'It failed too often and is set aside; nothing of it is in the database.'
+      return 'Not committed, and nothing of it is in the database: see the last error.'
     case 'pending':
     case 'stalled':
     case 'expired':
+    case 'replaced':
       return 'None yet: it runs with the verdict, and only with a final receipt.'
   }
+}
+
+function settledWriteText(kind: string, writeState: TransactionDetail['writeState']): string {
+  if (writeState === 'done') return 'Committed, in the same database transaction as the verdict.'
+  if (writeState === null) return 'Not recorded: an older version settled it.'
+  return `None was run: the kind “${kind}” had none for this verdict. If it should have had one, “confirmd write” runs it, once.`
 }

@@ -129,7 +129,7 @@ async function settleAndWrite(db: Knex, settlements: readonly Settlement[]): Pro
  * a business write left behind comes between. AND CHAIN: knex ends its transaction with a COMMIT of its own, which finds
  * an empty one.
  */
-async function commitVerified(trx: Knex.Transaction, xid: string): Promise<void> {
+export async function commitVerified(trx: Knex.Transaction, xid: string): Promise<void> {
   let results: { command: string; rows: { xid?: string }[] }[]
   try {
     results = await trx.raw(`SELECT set_config('confirmd.committing', '${xid}', true),
@@ -148,7 +148,7 @@ async function commitVerified(trx: Knex.Transaction, xid: string): Promise<void>
 }
 
 /** Without this a statement that hangs would keep its locks for as long as it takes. */
-async function terminate(db: Knex, pid: number): Promise<void> {
+export async function terminate(db: Knex, pid: number): Promise<void> {
   await db.raw('SELECT pg_terminate_backend(:pid)', { pid }).then(
     () => undefined,
     () => undefined,
