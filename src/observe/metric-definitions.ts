@@ -51,7 +51,7 @@ export const COUNTERS = {
     name: 'confirmd_parked_total',
     help: 'What was set aside for a person, by reason',
     source: 'worker',
-    labels: { reason: ['handler', 'poison', 'unreadable', 'unknown-transaction'] },
+    labels: { reason: ['handler', 'no-handler', 'refused', 'unreadable', 'unknown-transaction'] },
   },
   republished: {
     name: 'confirmd_sweep_republished_total',

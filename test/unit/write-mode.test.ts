@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest'
+import { attemptText, writeModeOf } from '../../src/domain/write-mode.ts'
+
+const policy = { handlerRetryLimit: 3 }
+
+it.each([
+  [0, false, 'together'],
+  [0, true, 'alone'],
+  [1, false, 'alone'],
+  [2, true, 'alone'],
+  [3, false, 'park'],
+  [9, true, 'park'],
+] as const)(
+  'after %i failed attempts, a process may have ended: %s, a verdict is committed: %s',
+  (handlerAttempts, mayHaveEndedAProcess, mode) => {
+    expect(writeModeOf({ handlerAttempts }, policy, mayHaveEndedAProcess)).toBe(mode)
+  },
+)
+
+it('what the row says of an attempt is true while it runs and after the process died in it', () => {
+  expect(attemptText('order', 2)).toMatch(/attempt 2 .*'order'.* unless it runs right now, the process died/)
+})
