@@ -43,6 +43,8 @@ describe('POST /v1/transactions', () => {
       failure: null,
       receipt: null,
       lastError: null,
+      writeState: null,
+      replacedBy: null,
       createdAt: row.created_at.toISOString(),
       lastCheckedAt: null,
       nextCheckAt: row.next_check_at.toISOString(),
