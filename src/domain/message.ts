@@ -1,3 +1,4 @@
+import { markLossyNumbers } from './json.ts'
 import { parseForeignRegistration, type Registration } from './registration.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -72,7 +73,7 @@ export function parseCheckMessages(
 ): readonly [CheckMessage, ...CheckMessage[]] {
   let body: unknown
   try {
-    body = JSON.parse(content)
+    body = JSON.parse(markLossyNumbers(content))
   } catch {
     return [{ kind: 'unreadable', reason: 'the message is not JSON' }]
   }

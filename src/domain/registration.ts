@@ -43,7 +43,10 @@ export const RegistrationSchema = {
     txHash: TxHash,
     chain: Chain,
     kind: Kind,
-    payload: { description: 'any JSON; given to the business write unchanged' },
+    payload: {
+      description:
+        'any JSON; given to the business write unchanged. A number that would lose digits is refused: send amounts as strings',
+    },
     from: {
       type: 'string',
       pattern: '^0x[0-9a-fA-F]{40}$',

@@ -3,6 +3,7 @@ import helmet from '@fastify/helmet'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import { Ajv } from 'ajv'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { markLossyNumbers } from '../domain/json.ts'
 import { answerClientError, answerFrameworkError, ProblemError, useProblems } from './problem.ts'
 
 export const BODY_LIMIT_BYTES = 256 * 1024
@@ -71,6 +72,7 @@ export async function createApp(log: FastifyBaseLogger): Promise<TypedApp> {
     }
   })
   await app.register(helmet, SECURITY_HEADERS)
+  useLosslessJson(app)
   const options = { allErrors: true, verbose: true, useDefaults: true, removeAdditional: false } as const
   const strict = new Ajv({ ...options, coerceTypes: false })
   const coercing = new Ajv({ ...options, coerceTypes: true })
@@ -85,6 +87,14 @@ export async function createApp(log: FastifyBaseLogger): Promise<TypedApp> {
   })
   useProblems(app)
   return typed(app)
+}
+
+/** Bodies are parsed as fastify does, prototype poisoning refused, but no number is rounded silently. */
+function useLosslessJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
+    parse(request, markLossyNumbers(body), done),
+  )
 }
 
 /** Lets the requests under way end; what is not done by then, like an answer that nobody reads, is cut off. */

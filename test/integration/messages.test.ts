@@ -114,6 +114,11 @@ describeWithBroker('messages on the broker', () => {
     ['garbage', 'not json', 'the message is not JSON'],
     ['a hash that is none', '{"txHash":"0x1"}', 'txHash'],
     [
+      'a payload with a number that would lose digits',
+      `{"txHash":"0x${'1'.repeat(64)}","payload":{"items":[{"amount":1234.567890123456789012}]}}`,
+      'payload.items[0].amount is a number that would lose digits',
+    ],
+    [
       'an id that nobody recorded',
       `{"v":1,"id":"01a1fcf8-4105-7698-b979-e1c3f217e56c"}`,
       'no transaction with id',

@@ -148,12 +148,24 @@ describe('POST /v1/transactions', () => {
     expect(body.errors?.map(({ field }) => field).sort()).toEqual(['kind', 'nonce', 'other', 'txHash'])
   })
 
-  it('refuses a number that JSON would have rounded', async () => {
-    const { status, body } = await post(
-      `{"txHash":"${valid.txHash}","payload":{"tokenId":123456789012345678901}}`,
-    )
+  it.each([
+    ['payload.tokenId', '{"tokenId":123456789012345678901}'],
+    ['payload.items[2].amount', '{"items":[{},{},{"amount":1234.567890123456789012}]}'],
+    ['payload', '1e-400'],
+  ])('refuses a number that would lose digits, naming %s', async (field, payload) => {
+    const txHash = randomHash()
+    const { status, body } = await post(`{"txHash":"${txHash}","payload":${payload}}`)
     expect(status).toBe(400)
-    expect(body['errors']).toMatchObject([{ field: 'payload.tokenId' }])
+    const message = 'is a number that would lose digits; send it as a string'
+    expect(body).toMatchObject({ detail: `${field} ${message}`, errors: [{ field, message }] })
+    expect(await world.db('transaction_history').where({ tx_hash: txHash })).toEqual([])
+  })
+
+  it('takes a number in any notation that keeps its value', async () => {
+    const txHash = randomHash()
+    const { status, body } = await post(`{"txHash":"${txHash}","payload":[1.10,1e2,-0,1e21,0.1]}`)
+    expect(status).toBe(202)
+    expect(body['payload']).toEqual([1.1, 100, 0, 1e21, 0.1])
   })
 
   it.each([
@@ -162,6 +174,12 @@ describe('POST /v1/transactions', () => {
     ['a list', '[]', 'application/json', 400],
     ['a string', '"x"', 'application/json', 400],
     ['poisoned', '{"__proto__":{"x":1}}', 'application/json', 400],
+    [
+      'poisoned inside',
+      '{"payload":{"constructor":{"prototype":{"x":1.00000000000000000001}}}}',
+      'application/json',
+      400,
+    ],
     ['of another type', 'txHash=1', 'application/x-www-form-urlencoded', 415],
     ['too large', JSON.stringify({ ...valid, payload: 'x'.repeat(300_000) }), 'application/json', 413],
     [
@@ -324,11 +342,15 @@ describe('around the API', () => {
 })
 
 describe('POST /v1/transactions/batch', () => {
-  async function batch(transactions: unknown[]) {
+  function batch(transactions: unknown[]) {
+    return batchText(JSON.stringify({ transactions }))
+  }
+
+  async function batchText(text: string) {
     const { status, body } = await send('/v1/transactions/batch', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ transactions }),
+      body: text,
     })
     const results = (body['results'] ?? []) as {
       status: number
@@ -359,6 +381,21 @@ describe('POST /v1/transactions/batch', () => {
     expect(results[5]?.transaction?.id).toBe(results[6]?.transaction?.id)
     expect(results[3]?.problem?.errors).toMatchObject([{ field: 'txHash' }])
     expect(results[4]?.problem?.detail).toContain("this confirmd watches 'kaia'")
+  })
+
+  it('refuses the one with a number that would lose digits, and records the others', async () => {
+    const hashes = [randomHash(), randomHash(), randomHash()]
+    const payloads = ['{"amount":1.5}', '{"items":[{"amount":1234.567890123456789012}]}', '{"amount":1e2}']
+    const texts = hashes.map((txHash, index) => `{"txHash":"${txHash}","payload":${payloads[index]}}`)
+    const { status, results } = await batchText(`{"transactions":[${texts.join(',')}]}`)
+    expect(status).toBe(200)
+    expect(results.map((each) => each.status)).toEqual([202, 400, 202])
+    expect(results[1]?.problem?.errors).toMatchObject([{ field: 'payload.items[0].amount' }])
+    const rows = await world.db('transaction_history').whereIn('tx_hash', hashes)
+    expect(Object.fromEntries(rows.map(({ tx_hash, payload }) => [tx_hash, payload]))).toEqual({
+      [hashes[0] as string]: { amount: 1.5 },
+      [hashes[2] as string]: { amount: 100 },
+    })
   })
 
   it('records 1,000 and says no to 1,001 and to none', async () => {

@@ -111,6 +111,11 @@ describe('garbage is unreadable, with the reason', () => {
     ['another chain', { txHash: TX_HASH, chain: 'base' }, 'chain'],
     ['a nonce that is none', { txHash: TX_HASH, nonce: -4 }, 'nonce'],
     ['a payload with NUL', { txHash: TX_HASH, payload: 'a\u0000b' }, 'payload'],
+    [
+      'a payload with a number that would lose digits',
+      `{"txHash":"${TX_HASH}","payload":{"items":[{"amount":1.00000000000000000001}]}}`,
+      'payload.items[0].amount is a number that would lose digits',
+    ],
   ])('%s', (_title, body, reason) => {
     const parsed = parse(body)
     expect(parsed.kind).toBe('unreadable')
