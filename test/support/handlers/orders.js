@@ -29,6 +29,12 @@ export default [
     },
   },
   {
+    kind: 'endless',
+    confirmed() {
+      for (;;);
+    },
+  },
+  {
     kind: 'hanging',
     async confirmed(context) {
       await writeOrder(context)
