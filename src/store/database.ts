@@ -43,18 +43,20 @@ export function openDatabase(options: DatabaseOptions): Knex {
  */
 const SPOILT_SQLSTATES = new Set(['25006', '57P01', '57P02', '57P03', '57P05'])
 
-/** Of a `pg` connection; its types say nothing of the protocol's messages. */
+/** Of a `pg` connection; its types say nothing of the protocol's messages, nor of knex's mark of what it must not hand out. */
 interface RawConnection {
   readonly connection: { on(event: 'errorMessage', listener: (message: { code?: string }) => void): void }
+  __knex__disposed?: string
   end(): Promise<void>
 }
 
-/** Ends the session; knex replaces a connection that has ended when it is next asked for one. */
+/** Ends the session; knex replaces it when it is next asked for one. */
 function dropWhenSpoilt(raw: RawConnection, done: (error: Error | null, raw: RawConnection) => void): void {
   raw.connection.on('errorMessage', ({ code }) => {
     if (code === undefined || !SPOILT_SQLSTATES.has(code)) return
-    // After the statement has been told.
-    setImmediate(() => void raw.end().catch(() => undefined))
+    // Marked at once: knex knows of the end only when it has come, and would hand it out until then.
+    raw.__knex__disposed = `the session answered ${code} and is replaced`
+    void raw.end().catch(() => undefined)
   })
   done(null, raw)
 }

@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 
 /** What of a connection is used here; knex types its own as `any`. */
 interface Connection {
   query(sql: string): Promise<unknown>
+  /** Set, knex replaces the connection instead of handing it out, and warns with this reason. */
+  __knex__disposed?: string
   end(): Promise<void>
 }
 
@@ -11,8 +12,6 @@ interface ConnectionPool {
   acquireConnection(): Promise<Connection>
   releaseConnection(connection: Connection): Promise<void>
 }
-
-const END_TIMEOUT_MS = 1_000
 
 /**
  * Takes back what a business write may have changed of its session, inside a transaction or out of it. `DISCARD ALL`
@@ -53,8 +52,10 @@ export async function withWriteSession<T>(db: Knex, work: (trx: Knex.Transaction
     isClean = true
     return result
   } finally {
-    // knex replaces a connection that has ended when it is next asked for one.
-    if (!isClean) await Promise.race([connection.end().catch(() => undefined), sleep(END_TIMEOUT_MS)])
+    if (!isClean) {
+      connection.__knex__disposed = 'a business write failed on the session, which is replaced'
+      void connection.end().catch(() => undefined)
+    }
     await pool.releaseConnection(connection)
   }
 }

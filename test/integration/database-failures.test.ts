@@ -101,7 +101,8 @@ describe('an answer says nothing of what is inside, when the database', () => {
 
   it('only reads, as after a failover: 503, to be tried again', async () => {
     await setForAll('default_transaction_read_only = on')
-    const { url } = await world.start('api')
+    const { url } = await world.start('api', { TEST_NOT_READY: 'it can not write' })
+    expect((await fetch(`${url}/readyz`)).status).toBe(503)
     const failed = await failuresOf(url)
     expect(failed.map(({ status }) => status)).toContain(503)
     for (const { status } of failed) expect(status).toBe(503)
