@@ -145,7 +145,7 @@ const CARELESS: Record<string, [expected: RegExp, BusinessWrite]> = {
     /aborted transaction/,
     async (trx, settled) => {
       await writeOrder(trx, settled)
-      setImmediate(() => trx.raw('SELECT pg_sleep(0.05), 1/0').catch(() => undefined))
+      setImmediate(() => void trx.raw('SELECT pg_sleep(0.05), 1/0').catch(() => undefined))
       await trx.raw('SELECT pg_sleep(0.01)')
     },
   ],
