@@ -228,6 +228,14 @@ describe('what a business write changes of its session', () => {
     })
     expect(found).toEqual([clean, clean])
     for (const { rows } of sessions) expect(rows[0]).toEqual(clean)
+    const readOnly = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        database.db.raw<{ rows: { is: string }[] }>(
+          "SELECT current_setting('default_transaction_read_only') AS is, pg_sleep(0.05)",
+        ),
+      ),
+    )
+    expect(new Set(readOnly.map(({ rows }) => rows[0]?.is))).toEqual(new Set(['off']))
     const paths = new Set(
       [...found, ...sessions.map(({ rows }) => rows[0])].map((each) => JSON.stringify(pathOf(each))),
     )
