@@ -1,6 +1,7 @@
 import type { Drill } from './drill.ts'
 import { badNodes } from './drills/bad-nodes.ts'
 import { brokerDown } from './drills/broker-down.ts'
+import { carelessHandlers } from './drills/careless-handlers.ts'
 import { connectionsBreak } from './drills/connections-break.ts'
 import { crashPoints } from './drills/crash-points.ts'
 import { everythingBreaks } from './drills/everything-breaks.ts'
@@ -36,4 +37,5 @@ export const DRILLS: readonly Drill[] = [
   modelTest,
   forbiddenTargets,
   foreignTopology,
+  carelessHandlers,
 ]
