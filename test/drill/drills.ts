@@ -16,6 +16,7 @@ import { receiptsFlicker } from './drills/receipts-flicker.ts'
 import { rpcDown } from './drills/rpc-down.ts'
 import { sameMessage } from './drills/same-message.ts'
 import { twoVersions } from './drills/two-versions.ts'
+import { untrustworthyNodes } from './drills/untrustworthy-nodes.ts'
 import { waitTier } from './drills/wait-tier.ts'
 
 /** All drills, in the order of their numbers. */
@@ -38,4 +39,5 @@ export const DRILLS: readonly Drill[] = [
   forbiddenTargets,
   foreignTopology,
   carelessHandlers,
+  untrustworthyNodes,
 ]
