@@ -19,6 +19,9 @@ export interface Condition {
   readonly passed: boolean
 }
 
+/** Which check queue the processes of a drill use: RabbitMQ, or the table where no AMQP_URL is given. */
+export type QueueKind = 'rabbitmq' | 'table'
+
 /** What a drill is given. */
 export interface DrillContext {
   /** Number of transactions; what else a drill has many of is scaled with it. */
@@ -26,8 +29,11 @@ export interface DrillContext {
   readonly seed: string
   /** Below the full size, waits are shorter too, so that a small run ends soon. */
   readonly quick: boolean
+  readonly queue: QueueKind
   /** Test-only: the sweep is switched off, to show that a drill can tell. */
   readonly sweepOff: boolean
+  /** Test-only: the drill breaks the guarantee itself (`Drill.breakage`), to show that it notices. */
+  readonly broken: boolean
   readonly ledger: Ledger
   readonly tally: Tally
   readonly lifecycle: Lifecycle
@@ -43,6 +49,10 @@ export interface Drill {
   readonly number: number
   /** What is done, in a few words; shown in the table of results. */
   readonly title: string
+  /** The check queues that it can run on; RabbitMQ alone if left out. */
+  readonly queues?: readonly QueueKind[]
+  /** What `--break` does. A drill without it refuses the option. */
+  readonly breakage?: string
   /** Returns the conditions of its own; the ledger is judged by the frame. */
   run(context: DrillContext): Promise<Finding>
 }

@@ -1,6 +1,7 @@
 import type { Drill } from './drill.ts'
 import { badNodes } from './drills/bad-nodes.ts'
 import { brokerDown } from './drills/broker-down.ts'
+import { carelessHandlers } from './drills/careless-handlers.ts'
 import { connectionsBreak } from './drills/connections-break.ts'
 import { crashPoints } from './drills/crash-points.ts'
 import { everythingBreaks } from './drills/everything-breaks.ts'
@@ -15,6 +16,7 @@ import { receiptsFlicker } from './drills/receipts-flicker.ts'
 import { rpcDown } from './drills/rpc-down.ts'
 import { sameMessage } from './drills/same-message.ts'
 import { twoVersions } from './drills/two-versions.ts'
+import { untrustworthyNodes } from './drills/untrustworthy-nodes.ts'
 import { waitTier } from './drills/wait-tier.ts'
 
 /** All drills, in the order of their numbers. */
@@ -36,4 +38,6 @@ export const DRILLS: readonly Drill[] = [
   modelTest,
   forbiddenTargets,
   foreignTopology,
+  carelessHandlers,
+  untrustworthyNodes,
 ]

@@ -18,9 +18,13 @@ export interface Fleet {
 
 export interface FleetOptions extends RoleOptions {
   readonly size: number
+  /** Processes end by themselves all the time: that is counted, but not printed. */
+  readonly quietCrashes?: boolean
 }
 
 const RESTART_PAUSE_MS = 200
+/** Longer than SHUTDOWN_TIMEOUT_MS. A process that has not ended by then, such as one in an endless loop, is killed. */
+const STOP_LIMIT_MS = 30_000
 const LEVEL_WARN = 40
 
 /** Lines that say why a process ended. */
@@ -33,7 +37,7 @@ export async function startFleet(
   { lifecycle, tally, say }: Pick<DrillContext, 'lifecycle' | 'tally' | 'say'>,
   role: 'api' | 'worker',
   environment: Readonly<Record<string, string>>,
-  { size, ...roleOptions }: FleetOptions,
+  { size, quietCrashes = false, ...roleOptions }: FleetOptions,
 ): Promise<Fleet> {
   const members = new Map<number, RoleProcess>()
   const killed = new Set<RoleProcess>()
@@ -60,6 +64,7 @@ export async function startFleet(
 
   function noteCrash({ log }: RoleProcess, code: number): void {
     tally.crashes += 1
+    if (quietCrashes) return
     say(`a ${role} ended by itself with ${code}: ${JSON.stringify(log.at(-1) ?? 'it logged no error')}`)
   }
 
@@ -85,8 +90,12 @@ export async function startFleet(
       stopping = true
       const ending = [...members.values()]
       for (const { pid } of ending) process.kill(pid, 'SIGTERM')
+      const overdue = setTimeout(() => {
+        for (const member of ending) void member.kill()
+      }, STOP_LIMIT_MS)
       const codes = await Promise.all(ending.map(({ ended }) => ended))
       await Promise.all(supervised)
+      clearTimeout(overdue)
       return codes
     },
   }

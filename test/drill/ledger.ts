@@ -5,6 +5,8 @@ import type { Random } from './random.ts'
 /** A transaction of a drill and what is true of it. */
 export interface Entry {
   readonly txHash: string
+  /** The kind under which it is registered. */
+  readonly kind: string
   /** Null: it never appears on the chain. */
   truth: Ending | null
   /** Time from its registration until it can be on the chain, in ms. */
@@ -14,6 +16,7 @@ export interface Entry {
 }
 
 export interface Mix {
+  readonly kind: string
   /** Shares of the transactions; the rest is confirmed. */
   readonly failed: number
   readonly absent: number
@@ -21,7 +24,7 @@ export interface Mix {
   readonly maxDelayMs: number
 }
 
-const USUAL_MIX: Mix = { failed: 0.2, absent: 0.05, replaced: 0, maxDelayMs: 4_000 }
+const USUAL_MIX: Mix = { kind: 'order', failed: 0.2, absent: 0.05, replaced: 0, maxDelayMs: 4_000 }
 
 /** The truth of every hash, decided before anything runs. */
 export interface Ledger {
@@ -47,6 +50,7 @@ export function createLedger(seed: string, random: Random): Ledger {
         const name = `${seed}:${entries.length + index}`
         return {
           txHash: `0x${createHash('sha256').update(name).digest('hex')}`,
+          kind: complete.kind,
           truth: truthOf(complete),
           delayMs: Math.floor(random() * complete.maxDelayMs),
           recorded: false,

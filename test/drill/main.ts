@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import { describeCommit, describeMachine } from '../../src/dev/provenance.ts'
 import { createLifecycle, type Lifecycle } from '../../src/lifecycle.ts'
+import { type DrillArguments, FULL_N, queuesOf, readArguments } from './arguments.ts'
 import type { Condition, Drill, Finding, Tally } from './drill.ts'
 import { DRILLS } from './drills.ts'
 import { NOTHING_COUNTED } from './judge.ts'
@@ -9,27 +8,11 @@ import { createLedger } from './ledger.ts'
 import { createRandom } from './random.ts'
 import { COUNTS, type Result, record } from './results.ts'
 
-/** `npm run drill -- <number|all> [--n 10000] [--seed S] [--sweep-off] [--record]` */
-const FULL_N = 10_000
 /** From here on a run has the waits of production. */
 const QUICK_BELOW_N = 2_000
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    n: { type: 'string', default: String(FULL_N) },
-    seed: { type: 'string', default: randomBytes(4).toString('hex') },
-    'sweep-off': { type: 'boolean', default: false },
-    record: { type: 'boolean', default: false },
-  },
-})
-const n = Number(options.n)
-const chosen = DRILLS.filter(({ number }) => positionals[0] === 'all' || positionals.includes(String(number)))
-if (chosen.length === 0 || !Number.isSafeInteger(n) || n < 1) {
-  const known = DRILLS.map(({ number }) => number).join(', ')
-  say(`usage: npm run drill -- <number …|all> [--n ${FULL_N}] [--seed S]; there are ${known}`)
-  process.exit(2)
-}
+const asked = readOrExit()
+const { n, seed, queue, sweepOff, broken } = asked
 
 let lifecycle: Lifecycle = openLifecycle()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -37,12 +20,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const results: Result[] = []
-for (const drill of chosen) {
+for (const drill of asked.drills) {
   lifecycle = openLifecycle()
   const result = await runDrill(drill)
   await lifecycle.releaseAll()
   results.push(result)
-  if (n === FULL_N || options.record) await record(result)
+  if ((n === FULL_N || asked.record) && !broken) await record(result)
 }
 const failed = results.filter(({ passed }) => !passed).map(({ drill }) => drill)
 if (results.length > 1) {
@@ -50,11 +33,26 @@ if (results.length > 1) {
 }
 process.exit(failed.length > 0 ? 1 : 0)
 
+function readOrExit(): DrillArguments {
+  try {
+    return readArguments(DRILLS)
+  } catch (error) {
+    say((error as Error).message)
+    process.exit(2)
+  }
+}
+
+/** Where a drill runs on either queue, the title says on which it did. */
+function titleOf(drill: Drill): string {
+  if (queuesOf(drill).length === 1) return drill.title
+  return `${drill.title}; ${queue === 'rabbitmq' ? 'on RabbitMQ' : 'the table as the queue'}`
+}
+
 async function runDrill(drill: Drill): Promise<Result> {
-  const { seed } = options
   const quick = n < QUICK_BELOW_N
-  say(`drill ${drill.number}: ${drill.title}`)
+  say(`drill ${drill.number}: ${titleOf(drill)}`)
   say(`seed ${seed}, n ${n}${n === FULL_N ? '' : ` (full size is ${FULL_N})`}${quick ? ', short waits' : ''}`)
+  if (broken) say(`broken on purpose, and so expected to fail: ${drill.breakage}`)
   const tally: Tally = { kills: 0, restarts: 0, crashes: 0 }
   const random = (purpose: string) => createRandom(`${seed}:${drill.number}:${purpose}`)
   const startedAt = Date.now()
@@ -63,7 +61,9 @@ async function runDrill(drill: Drill): Promise<Result> {
       n,
       seed,
       quick,
-      sweepOff: options['sweep-off'],
+      queue,
+      sweepOff,
+      broken,
       ledger: createLedger(`${seed}:${drill.number}`, random('ledger')),
       tally,
       lifecycle,
@@ -99,11 +99,11 @@ async function report(
   say(`  ${numbers}, crashes ${tally.crashes}, duration ${durationS} s`)
   for (const condition of all) say(`  ${condition.passed ? 'ok    ' : 'FAILED'} ${condition.text}`)
   for (const example of examples) say(`  ${example}`)
-  say(`drill ${drill.number} ${passed ? 'passed' : 'FAILED'}: seed ${options.seed}, n ${n}`)
+  say(`drill ${drill.number} ${passed ? 'passed' : 'FAILED'}: seed ${seed}, n ${n}`)
   return {
     drill: drill.number,
-    title: drill.title,
-    seed: options.seed,
+    title: titleOf(drill),
+    seed,
     n,
     fullSize: FULL_N,
     passed,

@@ -1,10 +1,18 @@
 import { createServer, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { closeAtOnce, listenOnLoopback } from '../../src/dev/ports.ts'
-import { type DrillChain, type Outcome, senderOf } from './chain.ts'
+import { BATCH_REFUSALS } from './batch-refusals.ts'
+import type { DrillChain } from './chain.ts'
+import { createFaultCounts, type FaultCounts } from './fault-counts.ts'
+import { foreignChainOf } from './foreign-chain.ts'
+import { type Answer, answerFrom, bareName, type NodeView } from './node-answers.ts'
 import type { Random } from './random.ts'
+import { type Asked, untrueAnswers } from './untrue-answers.ts'
 
-/** How often a node errs; each is a share of the requests, from 0 to 1. What is left out is 0. */
+/**
+ * How a node errs. A number is a share of the requests or answers, from 0 to 1, if nothing else is said; what else
+ * there is lasts for as long as it is set. What is left out does not happen.
+ */
 export interface NodeFaults {
   /** A JSON-RPC error, HTTP status 500 or a connection that breaks, in turn. */
   readonly error?: number
@@ -21,6 +29,20 @@ export interface NodeFaults {
   readonly indexLagMs?: number
   /** Share of time slots in which the node shows the chain as it was a while ago. */
   readonly stale?: number
+  /** Answers about another hash, or another number, than was asked for. */
+  readonly otherQuestion?: number
+  /** Receipts and errors with texts and numbers that PostgreSQL can't store. */
+  readonly unstorable?: number
+  /** It serves another chain, with the same transactions and other outcomes. */
+  readonly otherChain?: boolean
+  /** It shows the chain as it was so many blocks ago. */
+  readonly behindBlocks?: number
+  /** The newest block has a number, or a time, that is far in the future. */
+  readonly futureHead?: 'number far ahead' | 'time in ms'
+  /** Batches of more calls than this are refused, each time in another way. */
+  readonly batchLimit?: number
+  /** This method always fails. */
+  readonly failingMethod?: { readonly method: string; readonly code: number }
 }
 
 /** A JSON-RPC node of the drill's chain. */
@@ -29,6 +51,8 @@ export interface DrillNode {
   faults: NodeFaults
   /** Requests taken so far. */
   requests(): number
+  /** Answers that were wrong because of the faults that drill 20 counts. */
+  readonly counts: FaultCounts
   /** Told of each look for a receipt. */
   onLook: (txHash: string) => void
   stop(): Promise<void>
@@ -38,8 +62,8 @@ export interface DrillNodeOptions {
   readonly chain: DrillChain
   readonly random: Random
   readonly chainId: number
-  /** Shows the opposite of every outcome, as only a node of another chain could. */
-  readonly contrary?: boolean
+  /** Transactions of which it shows the opposite outcome, as only a node of another chain should. */
+  readonly contrary: (txHash: string) => boolean
 }
 
 interface Call {
@@ -48,18 +72,18 @@ interface Call {
   readonly params?: readonly unknown[]
 }
 
-type Answer = { readonly result: unknown } | { readonly error: { code: number; message: string } }
-
 const STALE_SLOT_MS = 2_000
 const STALE_BLOCKS = 60
 const RETRY_AFTER_S = 1
-const ZERO_ADDRESS = `0x${'0'.repeat(40)}`
-const NO_SUCH_METHOD = -32_601
+const FOREIGN_CHAIN_ID = 1_001
 
 export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNode> {
-  const { chain, random, chainId, contrary = false } = options
+  const { chain, random, chainId, contrary } = options
+  const foreignChain = foreignChainOf(chain)
+  const counts = createFaultCounts()
   let faults: NodeFaults = {}
   let requests = 0
+  let refusals = 0
   let onLook: (txHash: string) => void = () => undefined
   let staleSlot = { number: -1, stale: false }
 
@@ -67,107 +91,28 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
   function shownHead(): number {
     const number = Math.floor(Date.now() / STALE_SLOT_MS)
     if (staleSlot.number !== number) staleSlot = { number, stale: random() < (faults.stale ?? 0) }
-    return chain.head() - (staleSlot.stale ? STALE_BLOCKS : 0)
+    return chain.head() - (staleSlot.stale ? STALE_BLOCKS : 0) - (faults.behindBlocks ?? 0)
   }
 
-  function shownOutcome(outcome: Outcome): boolean {
-    return (outcome === 'confirmed') !== contrary
+  function shownView(): NodeView {
+    const view = { chain, chainId, head: shownHead(), contrary, indexLagMs: faults.indexLagMs ?? 0 }
+    return faults.otherChain ? { ...view, chain: foreignChain, chainId: FOREIGN_CHAIN_ID } : view
   }
 
-  /** How long this transaction is hidden after its block: the same at every look. */
-  function isIndexed(txHash: string, blockNumber: number): boolean {
-    const share = Number.parseInt(txHash.slice(2, 6), 16) / 0xffff
-    return Date.now() >= chain.timestampS(blockNumber) * 1_000 + share * (faults.indexLagMs ?? 0)
-  }
+  const answerAsked = untrueAnswers({
+    random,
+    counts,
+    answer: ({ method, parameters }: Asked) => answerFrom(shownView(), method, parameters),
+  })
 
-  function receiptOf(txHash: string, head: number): object | null {
-    const found = chain.find(txHash, head)
-    if (!found || !isIndexed(txHash, found.blockNumber)) return null
-    const succeeded = shownOutcome(found.outcome)
-    return {
-      transactionHash: txHash,
-      blockHash: found.blockHash,
-      blockNumber: hex(found.blockNumber),
-      transactionIndex: hex(found.index),
-      gasUsed: '0x5208',
-      effectiveGasPrice: '0x5d21dba00',
-      from: senderOf(txHash),
-      to: ZERO_ADDRESS,
-      contractAddress: null,
-      logs: [],
-      nonce: '0x0',
-      status: succeeded ? '0x1' : '0x0',
-      ...(succeeded ? {} : { txError: '0x9' }),
-    }
-  }
-
-  function blockOf(blockNumber: number): object {
-    return {
-      number: hex(blockNumber),
-      hash: chain.blockHash(blockNumber),
-      parentHash: chain.blockHash(blockNumber - 1),
-      timestamp: hex(chain.timestampS(blockNumber)),
-      timestampFoS: '0x0',
-      gasUsed: '0x0',
-      size: '0x200',
-      blockscore: '0x1',
-      totalBlockScore: hex(blockNumber),
-      transactions: chain.transactionsIn(blockNumber),
-    }
-  }
-
-  function numbered(tag: unknown, head: number): number {
-    return typeof tag === 'string' && tag.startsWith('0x') ? Number(tag) : head
-  }
-
-  function resultOf(method: string, parameters: readonly unknown[]): Answer {
-    const head = shownHead()
-    const [first, second] = parameters
-    switch (method.replace(/^(klay|kaia|eth)_/, '').toLowerCase()) {
-      case 'chainid':
-        return { result: hex(chainId) }
-      case 'blocknumber':
-        return { result: hex(head) }
-      case 'gettransactionreceipt': {
-        onLook(String(first))
-        const hidden = random() < (faults.receiptAbsent ?? 0)
-        return { result: hidden ? null : receiptOf(String(first), head) }
-      }
-      case 'getblockbynumber':
-      case 'getheaderbynumber': {
-        const blockNumber = numbered(first, head)
-        return { result: blockNumber > head ? null : blockOf(blockNumber) }
-      }
-      case 'getblockreceipts': {
-        const blockNumber = Number(`0x${String(first).slice(-32)}`)
-        if (chain.blockHash(blockNumber) !== first || blockNumber > head) return { result: [] }
-        return { result: chain.transactionsIn(blockNumber).map((txHash) => receiptOf(txHash, head)) }
-      }
-      case 'gettransactionbyhash': {
-        const txHash = String(first)
-        const found = chain.find(txHash, head)
-        const isHidden = found !== null && !isIndexed(txHash, found.blockNumber)
-        if (isHidden || !chain.isKnown(txHash, head)) return { result: null }
-        const place = {
-          blockHash: found?.blockHash ?? null,
-          blockNumber: found ? hex(found.blockNumber) : null,
-          transactionIndex: found ? hex(found.index) : null,
-        }
-        return {
-          result: { hash: txHash, from: senderOf(txHash), nonce: '0x0', value: '0x0', gas: '0x0', ...place },
-        }
-      }
-      case 'gettransactioncount':
-        return {
-          result: hex(chain.nonceOf(String(first).toLowerCase(), Math.min(numbered(second, head), head))),
-        }
-      default:
-        return { error: { code: NO_SUCH_METHOD, message: `the method ${method} does not exist` } }
-    }
-  }
-
-  function answer(call: Call): object {
-    return { jsonrpc: '2.0', id: call.id, ...resultOf(call.method, call.params ?? []) }
+  function answer({ id, method, params: parameters = [] }: Call): object {
+    if (faults.otherChain) counts.add('another chain', method)
+    if (faults.behindBlocks) counts.add('old head', method)
+    const isForReceipt = bareName(method) === 'gettransactionreceipt'
+    if (isForReceipt) onLook(String(parameters[0]))
+    const isHidden = isForReceipt && random() < (faults.receiptAbsent ?? 0)
+    const given: Answer = isHidden ? { result: null } : answerAsked({ method, parameters }, faults)
+    return { jsonrpc: '2.0', id, ...given }
   }
 
   function fail(call: Call, response: ServerResponse): void {
@@ -180,17 +125,27 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
     }
   }
 
+  function refuse(calls: number, response: ServerResponse): void {
+    const refusal = BATCH_REFUSALS[refusals % BATCH_REFUSALS.length]
+    refusals += 1
+    if (!refusal) return
+    counts.add('refused batch', refusal.name, calls)
+    refusal.refuse(response)
+  }
+
   function respond(body: string, response: ServerResponse): void {
     requests += 1
     const payload = JSON.parse(body) as Call | Call[]
     const chance = random()
-    const { error = 0, tooManyRequests = 0, hang = 0 } = faults
+    const { error = 0, tooManyRequests = 0, hang = 0, batchLimit = Number.POSITIVE_INFINITY } = faults
     if (chance < hang) return
     if (chance < hang + tooManyRequests) {
       response.writeHead(429, { 'retry-after': String(RETRY_AFTER_S) }).end('too many requests')
     } else if (chance < hang + tooManyRequests + error) {
       const call = Array.isArray(payload) ? payload[0] : payload
       if (call) fail(call, response)
+    } else if (Array.isArray(payload) && payload.length > batchLimit) {
+      refuse(payload.length, response)
     } else {
       response.setHeader('content-type', 'application/json')
       response.end(JSON.stringify(Array.isArray(payload) ? payload.map(answer) : answer(payload)))
@@ -207,6 +162,7 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
   const port = await listenOnLoopback(server)
   return {
     url: `http://127.0.0.1:${port}`,
+    counts,
     get faults() {
       return faults
     },
@@ -222,8 +178,4 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
     requests: () => requests,
     stop: () => closeAtOnce(server),
   }
-}
-
-function hex(number: number): string {
-  return `0x${number.toString(16)}`
 }

@@ -14,13 +14,13 @@ import { createDrillChain, type DrillChain } from './chain.ts'
 import type { DrillContext } from './drill.ts'
 import { type DrillNode, startDrillNode } from './node.ts'
 
-/** The real parts around the processes of a drill. */
-export interface Parts {
+/** The real parts around the processes of a drill; without a broker where the table is the queue. */
+export interface Parts<Broker extends PrivateRabbitmq | null = PrivateRabbitmq> {
   /** A folder that goes away with the drill. */
   readonly folder: string
   readonly postgres: EmbeddedPostgres
   readonly db: Knex
-  readonly rabbitmq: PrivateRabbitmq
+  readonly rabbitmq: Broker
   readonly chain: DrillChain
   readonly nodes: readonly DrillNode[]
   /** The first node, for drills that have only one. */
@@ -30,13 +30,26 @@ export interface Parts {
   readonly delaysMs: readonly number[]
 }
 
+export type PartsOfEitherQueue = Parts<PrivateRabbitmq | null>
+
 export interface PartsOptions {
   readonly settings?: Readonly<Record<string, string>>
-  /** Where among three nodes one of another chain stands; a single right node if left out. */
+  /** Number of nodes; one if left out. */
+  readonly nodes?: number
+  /** Where among the nodes one of another chain stands; none if left out. */
   readonly strangerAt?: number
+  /** Transactions of which all nodes show the opposite outcome; none if left out. */
+  readonly contrary?: (txHash: string) => boolean
   /** The program that brings the schema at first; this build if left out. */
   readonly migrateWith?: string
 }
+
+/**
+ * Whether RPC_URLS names each node's provider, as in `north=http://127.0.0.1:1`. Without labels all nodes of this
+ * machine are of one provider.
+ */
+const LABELLED = false
+const PROVIDERS = ['north', 'east', 'south']
 
 /** For drills that are about the queue: nothing else settles what it would have lost. */
 export const QUEUE_ALONE = { FOLLOW_BLOCKS: 'off' }
@@ -58,15 +71,43 @@ const QUICK_SETTINGS = {
 
 /** Starts PostgreSQL, RabbitMQ and the chain; they end with the drill. */
 export async function startParts(context: DrillContext, options: PartsOptions = {}): Promise<Parts> {
-  const { lifecycle, quick, sweepOff } = context
+  const folder = await openFolder(context)
+  return startOthers(context, options, folder, await startRabbitmq(context, folder))
+}
+
+/** The same for a drill that runs on either queue: RabbitMQ only where it is the queue. */
+export async function startPartsOfEitherQueue(
+  context: DrillContext,
+  options: PartsOptions = {},
+): Promise<PartsOfEitherQueue> {
+  const folder = await openFolder(context)
+  const rabbitmq = context.queue === 'rabbitmq' ? await startRabbitmq(context, folder) : null
+  return startOthers(context, options, folder, rabbitmq)
+}
+
+async function openFolder({ lifecycle }: DrillContext): Promise<string> {
   const folder = await createTemporaryFolder()
   lifecycle.add('temporary folder', folder.remove)
-  const postgres = await startEmbeddedPostgres({ folder: folder.path, settings: ['max_connections=200'] })
-  lifecycle.add('PostgreSQL', postgres.stop)
+  return folder.path
+}
+
+async function startRabbitmq({ lifecycle }: DrillContext, folder: string): Promise<PrivateRabbitmq> {
   const serverPath = await findRabbitmqServer()
   if (!serverPath) throw new Error('the drills need RabbitMQ: install rabbitmq-server')
-  const rabbitmq = await startPrivateRabbitmq(serverPath, folder.path)
+  const rabbitmq = await startPrivateRabbitmq(serverPath, folder)
   lifecycle.add('RabbitMQ', rabbitmq.stop)
+  return rabbitmq
+}
+
+async function startOthers<Broker extends PrivateRabbitmq | null>(
+  context: DrillContext,
+  options: PartsOptions,
+  folder: string,
+  rabbitmq: Broker,
+): Promise<Parts<Broker>> {
+  const { lifecycle, quick, sweepOff } = context
+  const postgres = await startEmbeddedPostgres({ folder, settings: ['max_connections=200'] })
+  lifecycle.add('PostgreSQL', postgres.stop)
 
   const db = openDatabase({ url: postgres.url, poolMax: 4, applicationName: 'drill' })
   lifecycle.add('database', () => db.destroy())
@@ -75,7 +116,7 @@ export async function startParts(context: DrillContext, options: PartsOptions = 
   await db.raw('CREATE INDEX ON orders (tx_hash)')
 
   const chain = createDrillChain()
-  const nodes = await startNodes(context, chain, options.strangerAt)
+  const nodes = await startNodes(context, chain, options)
   const settings: Record<string, string> = {
     ...(quick ? QUICK_SETTINGS : FULL_SETTINGS),
     ...options.settings,
@@ -84,8 +125,9 @@ export async function startParts(context: DrillContext, options: PartsOptions = 
   const environment = {
     NODE_ENV: 'production',
     DATABASE_URL: postgres.url,
-    AMQP_URL: rabbitmq.url,
-    RPC_URLS: nodes.map(({ url }) => url).join(','),
+    // An empty value counts as unset, and overrides one of the shell.
+    AMQP_URL: rabbitmq?.url ?? '',
+    RPC_URLS: rpcUrlsOf(nodes),
     RPC_TIMEOUT_MS: '1000',
     CHAIN_ID: String(CHAIN_ID),
     HANDLERS: ORDER_HANDLERS,
@@ -95,7 +137,7 @@ export async function startParts(context: DrillContext, options: PartsOptions = 
   const node = nodes[0]
   if (!node) throw new Error('a drill needs a node')
   const delaysMs = (settings['RETRY_DELAYS_MS'] ?? '').split(',').map(Number)
-  return { folder: folder.path, postgres, db, rabbitmq, chain, nodes, node, environment, delaysMs }
+  return { folder, postgres, db, rabbitmq, chain, nodes, node, environment, delaysMs }
 }
 
 /** With the command that an operator uses. */
@@ -104,20 +146,25 @@ export async function migrate(databaseUrl: string, main = 'dist/main.js'): Promi
   await promisify(execFile)(process.execPath, [main, 'migrate'], { env })
 }
 
+/** The nodes as RPC_URLS takes them, `first` as the most preferred one and the others after it in their order. */
+export function rpcUrlsOf(nodes: readonly DrillNode[], first = 0): string {
+  const urls = nodes.map(({ url }, index) => (LABELLED ? `${PROVIDERS[index] ?? index}=${url}` : url))
+  return [...urls.slice(first), ...urls.slice(0, first)].join(',')
+}
+
 async function startNodes(
   { lifecycle, random }: DrillContext,
   chain: DrillChain,
-  strangerAt: number | undefined,
+  { nodes: count = 1, strangerAt, contrary = () => false }: PartsOptions,
 ): Promise<DrillNode[]> {
   const nodes: DrillNode[] = []
-  const count = strangerAt === undefined ? 1 : 3
   for (let index = 0; index < count; index++) {
     const isStranger = index === strangerAt
     const node = await startDrillNode({
       chain,
       random: random(`node ${index}`),
       chainId: isStranger ? STRANGER_CHAIN_ID : CHAIN_ID,
-      contrary: isStranger,
+      contrary: isStranger ? () => true : contrary,
     })
     lifecycle.add(`node ${index}`, node.stop)
     nodes.push(node)

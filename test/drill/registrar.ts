@@ -79,8 +79,8 @@ export function createRegistrar(
   return { register, post, answers: () => answers, close: () => agent.close() }
 }
 
-function bodyOf({ txHash, truth }: Entry): object {
-  const body = { txHash, kind: 'order', payload: { hash: txHash } }
+function bodyOf({ txHash, kind, truth }: Entry): object {
+  const body = { txHash, kind, payload: { hash: txHash } }
   // Without the sender it can be learned only while the transaction is seen, which a replaced one may never be.
   const isGiven = truth === 'replaced' || txHash.endsWith('0') || txHash.endsWith('1')
   return isGiven ? { ...body, from: senderOf(txHash), nonce: 0 } : body

@@ -1,6 +1,6 @@
 import type { Condition, DrillContext, Finding } from './drill.ts'
 import { isClean, type Judgement, judge } from './judge.ts'
-import type { Parts } from './parts.ts'
+import type { Parts, PartsOfEitherQueue } from './parts.ts'
 import { pollUntil } from './poll.ts'
 import { untilEmpty } from './queues.ts'
 
@@ -21,7 +21,7 @@ export async function countPending({ db }: Pick<Parts, 'db'>): Promise<number> {
  */
 export async function settleAndJudge(
   { ledger, say }: Pick<DrillContext, 'ledger' | 'say'>,
-  parts: Parts,
+  parts: PartsOfEitherQueue,
   {
     limitMs = SETTLE_LIMIT_MS,
     conditions = [],
@@ -41,14 +41,23 @@ export async function settleAndJudge(
   judgement = await judge(parts.db, ledger.entries)
   const inTime = isClean(judgement) && tookMs <= limitMs
   say(`all in their final state: ${isClean(judgement) ? `${tookMs} ms after the last fault` : 'no'}`)
-  const { left, parked } = await untilEmpty(parts, EMPTY_LIMIT_MS)
+  const queueConditions = await judgeQueues(parts)
   return {
     judgement: await judge(parts.db, ledger.entries),
     conditions: [
       { text: `all final within ${limitMs / 1_000} s of the last fault`, passed: inTime },
-      { text: `queues empty (${left} left)`, passed: left === 0 },
-      { text: `nothing parked (${parked} messages)`, passed: parked === 0 },
+      ...queueConditions,
       ...conditions,
     ],
   }
+}
+
+/** Where the table is the queue there is nothing beside the rows, which were judged. */
+async function judgeQueues({ rabbitmq, delaysMs }: PartsOfEitherQueue): Promise<Condition[]> {
+  if (!rabbitmq) return []
+  const { left, parked } = await untilEmpty({ rabbitmq, delaysMs }, EMPTY_LIMIT_MS)
+  return [
+    { text: `queues empty (${left} left)`, passed: left === 0 },
+    { text: `nothing parked (${parked} messages)`, passed: parked === 0 },
+  ]
 }

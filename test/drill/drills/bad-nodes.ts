@@ -15,7 +15,7 @@ export const badNodes: Drill = {
   run: async (context) => {
     const { n, ledger, random, say } = context
     const strangerAt = Math.floor(random('stranger')() * NODES)
-    const { parts, registrar } = await openScene(context, { strangerAt })
+    const { parts, registrar } = await openScene(context, { nodes: NODES, strangerAt })
     for (const node of parts.nodes) {
       node.faults = { error: 0.3, tooManyRequests: 0.2, hang: 0.1, stale: 0.1, indexLagMs: INDEX_LAG_MS }
     }
