@@ -1,3 +1,4 @@
+import { storableText } from './storable-text.ts'
 import type { Transaction } from './transaction.ts'
 
 /**
@@ -21,7 +22,17 @@ export function writeModeOf(
   return handlerAttempts > 0 || mayHaveEndedAProcess ? 'alone' : 'together'
 }
 
-/** What the row says while a counted attempt runs; it stays if the process ends in it, so it is worded for both. */
-export function attemptText(kind: string, attempt: number): string {
-  return `attempt ${attempt} to commit the verdict with the business write of kind '${kind}' was begun and has not ended: unless it runs right now, the process died in it`
+/**
+ * What the row says while a counted attempt runs; it stays if the process ends in it, so it is worded for both. Why the
+ * attempt before failed is kept: a process may have been ended by something else.
+ */
+export function attemptText(
+  { kind, lastError }: Pick<Transaction, 'kind' | 'lastError'>,
+  attempt: number,
+): string {
+  const text = `attempt ${attempt} to commit the verdict with the business write of kind '${kind}' was begun and has not ended: unless it runs right now, the process died in it`
+  const before = lastError?.startsWith('attempt ') ? lastError.split(BEFORE)[1] : lastError
+  return before ? storableText(`${text}${BEFORE}${before}`) : text
 }
+
+const BEFORE = '. Before that: '

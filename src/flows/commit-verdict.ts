@@ -111,10 +111,10 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
 
   /** Counted in a commit of its own before it begins, so that a process that dies in it leaves the count. */
   async function attemptAlone(settlement: Settlement<Trx>, options: CommitOptions): Promise<CommitOutcome> {
-    const { id, kind, handlerAttempts: expectedAttempts } = settlement.transaction
+    const { id, handlerAttempts: expectedAttempts } = settlement.transaction
     const isCounted = !uncounted.delete(id)
     const attempts = expectedAttempts + (isCounted ? 1 : 0)
-    const reason = attemptText(kind, attempts)
+    const reason = attemptText(settlement.transaction, attempts)
     if (!(await store.beginWriteAttempt(id, { expectedAttempts, isCounted, reason }))) return { kind: 'done' }
     try {
       const outcome = await settle(settlement, true)

@@ -1,5 +1,6 @@
 import pino, { type DestinationStream, type Logger } from 'pino'
 import pretty from 'pino-pretty'
+import { storableText } from '../domain/storable-text.ts'
 
 export interface LogOptions {
   readonly level: string
@@ -19,11 +20,30 @@ export function createLog({ level, role, pretty: forPerson, redact }: LogOptions
     level,
     base: { role, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: errorInBrief },
   }
   return pino(
     options,
     together((lines) => output.write(redact(lines))),
   )
+}
+
+/** Most characters of a text that an error brings into a log line: what nodes and business writes say has no limit. */
+const LOGGED_CHARACTERS = 2_000
+
+/** As pino shows an error, with its causes, but each text of it cut. */
+function errorInBrief(error: unknown): unknown {
+  return error instanceof Error ? inBrief(pino.stdSerializers.err(error)) : inBrief(error)
+}
+
+const DEEPEST = 4
+
+function inBrief(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return storableText(value, LOGGED_CHARACTERS)
+  if (typeof value !== 'object' || value === null) return value
+  if (depth >= DEEPEST) return '…'
+  if (Array.isArray(value)) return value.slice(0, LOGGED_CHARACTERS).map((each) => inBrief(each, depth + 1))
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, inBrief(each, depth + 1)]))
 }
 
 /** The lines of one turn of the event loop are one write; those of the last turn are written before the process ends. */

@@ -33,7 +33,8 @@ export const SESSION_MARKS = [
   {
     kind: 'session-read-only',
     change: (trx) => trx.raw('SET default_transaction_read_only = on'),
-    seen: `current_setting('default_transaction_read_only') = 'on'`,
+    // What it would do to the next transaction of the session; confirmd itself sets the default there, as a guard.
+    seen: `current_setting('transaction_read_only') = 'on'`,
   },
   {
     kind: 'session-role',
