@@ -46,6 +46,9 @@ export interface CommitOptions {
   readonly isCheckScheduled: boolean
 }
 
+/** More than that are forgotten: a count too many is no harm. */
+const MAX_UNCOUNTED = 10_000
+
 /** Attempts alone are short; one that hangs must not keep the checks of others in hand. */
 const MAX_WAIT_FOR_TURN_MS = 5_000
 
@@ -84,16 +87,21 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
       writeState: businessWrite ? 'done' : 'none',
       onlyIfNoneHandled: role.role === 'settles' && role.onlyIfNoneHandled,
     }
-    const mode = writeModeOf(transaction, policy, options.mayHaveEndedAProcess && businessWrite !== null)
+    const handlerAttempts = transaction.handlerAttempts - (uncounted.has(id) ? 1 : 0)
+    const mayHaveEndedAProcess = options.mayHaveEndedAProcess && businessWrite !== null
+    const mode = writeModeOf({ handlerAttempts }, policy, mayHaveEndedAProcess)
     if (mode === 'park') return parkFailed(transaction)
-    if (mode === 'alone')
-      return options.isCheckScheduled ? { kind: 'left' } : commitAlone(settlement, options)
+    if (mode === 'alone') {
+      return options.isCheckScheduled
+        ? { kind: 'left' }
+        : commitAlone(settlement, options, transaction.lastError)
+    }
     try {
       return await settle(settlement, false)
     } catch (error) {
       if (!(error instanceof WriteFailedError)) throw error
       // Perhaps because of a neighbour: only what fails alone is counted.
-      return commitAlone(settlement, options)
+      return commitAlone(settlement, options, error.message)
     }
   }
 
@@ -104,25 +112,34 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
     return { kind: 'done' }
   }
 
-  async function commitAlone(settlement: Settlement<Trx>, options: CommitOptions): Promise<CommitOutcome> {
-    const outcome = await turns.take(() => attemptAlone(settlement, options))
+  /** @param lastError why the attempt before failed, if there was one */
+  async function commitAlone(
+    settlement: Settlement<Trx>,
+    options: CommitOptions,
+    lastError: string | null,
+  ): Promise<CommitOutcome> {
+    const outcome = await turns.take(() => attemptAlone(settlement, options, lastError))
     return outcome ?? { kind: 'busy' }
   }
 
   /** Counted in a commit of its own before it begins, so that a process that dies in it leaves the count. */
-  async function attemptAlone(settlement: Settlement<Trx>, options: CommitOptions): Promise<CommitOutcome> {
-    const { id, handlerAttempts: expectedAttempts } = settlement.transaction
+  async function attemptAlone(
+    settlement: Settlement<Trx>,
+    options: CommitOptions,
+    lastError: string | null,
+  ): Promise<CommitOutcome> {
+    const { id, kind, handlerAttempts: expectedAttempts } = settlement.transaction
     const isCounted = !uncounted.delete(id)
     const attempts = expectedAttempts + (isCounted ? 1 : 0)
-    const reason = attemptText(settlement.transaction, attempts)
+    const reason = attemptText({ kind, lastError }, attempts)
     if (!(await store.beginWriteAttempt(id, { expectedAttempts, isCounted, reason }))) return { kind: 'done' }
     try {
       const outcome = await settle(settlement, true)
-      if (outcome.kind === 'busy') uncounted.add(id)
+      if (outcome.kind === 'busy') takeBack(id)
       return outcome
     } catch (error) {
       if (!(error instanceof WriteFailedError)) {
-        uncounted.add(id)
+        takeBack(id)
         throw error
       }
       if (error.failure === 'session-lost') await demandDatabase(id, error)
@@ -135,9 +152,15 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
     try {
       await store.ping()
     } catch {
-      uncounted.add(id)
+      takeBack(id)
       throw error
     }
+  }
+
+  /** What was counted says nothing of the write: the next attempt is not counted in its place. */
+  function takeBack(id: string): void {
+    if (uncounted.size >= MAX_UNCOUNTED) uncounted.clear()
+    uncounted.add(id)
   }
 
   async function recordFailure(
