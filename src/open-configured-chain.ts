@@ -12,7 +12,7 @@ export function witnessesOf({ rpcUrls }: Pick<Config, 'rpcUrls'>): number {
   return Math.min(2, rpcUrls?.length ?? 0)
 }
 
-/** caver-js is heavy: only a process that asks the chain loads it. */
+/** Only a process that asks the chain loads what that needs. */
 export async function openConfiguredChain(
   { config, log }: { readonly config: Config; readonly log: Log },
   metrics: Pick<Metrics, 'rpcCalled'>,

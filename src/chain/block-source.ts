@@ -1,7 +1,8 @@
 import type { BlockSource } from '../domain/block.ts'
+import type { Block } from './facts/block.ts'
 import type { HeadAnnouncements } from './head-announcements.ts'
 import type { HeadTracker } from './head-tracker.ts'
-import type { Block, ChainNode } from './node.ts'
+import type { ChainNode } from './node.ts'
 import { RpcError } from './rpc-error.ts'
 
 export interface BlockSourceOptions {
@@ -35,9 +36,7 @@ export function createBlockSource({
     const errors: unknown[] = []
     for (const node of [...nodes.filter((each) => each !== left), ...nodes.filter((each) => each === left)]) {
       try {
-        await node.checkChain()
         const head = await node.readHead()
-        heads.saw(node.name, head)
         const staleness = heads.staleness(head)
         const call = { node: node.name, method: 'klay_getHeaderByNumber' }
         if (staleness) throw new RpcError('stale', call, `${staleness}, so it is not followed`)
@@ -54,7 +53,6 @@ export function createBlockSource({
     current ??= await choose(null)
     const serving = current
     try {
-      await serving.node.checkChain()
       return await work(serving)
     } catch (error) {
       if (current === serving) current = await choose(serving.node)
@@ -68,7 +66,6 @@ export function createBlockSource({
     if (block) {
       serving.headNumber = block.number
       serving.sinceMs = Date.now()
-      heads.saw(serving.node.name, block)
       return block
     }
     if (Date.now() - serving.sinceMs < QUIET_MS) return null

@@ -59,21 +59,31 @@ const PING_INTERVAL_MS = 10_000
 export function openChain(options: ChainOptions): Chain {
   const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked } = options
   const { witnesses, finalityDepthBlocks, redact } = options
+  const clock = () => new Date()
+  const heads = createHeadTracker({
+    maxLagBlocks: options.maxLagBlocks,
+    maxAgeMs: options.maxHeadAgeMs,
+    clock,
+  })
   const nodes = urls.map((url) => {
-    const transport = createRpcTransport({ url, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES })
+    const maxAnswerBytes = MAX_ANSWER_BYTES
+    const transport = createRpcTransport({ name: new URL(url).host, url, timeoutMs, maxAnswerBytes, redact })
     const guarded = guardTransport(transport, { maxInFlight, onCall })
-    const batching = batchTransport(guarded, { maxCalls: options.maxBatchCalls, maxInFlight })
-    return createChainNode(batching, { chainId, recentHeadMs: options.recentHeadMs, onChainChecked })
+    const maxCalls = options.maxBatchCalls
+    const batching = batchTransport(guarded, {
+      chainId,
+      maxCalls,
+      maxInFlight,
+      redact,
+      onChainChecked,
+      clock,
+    })
+    return createChainNode(batching, { heads, recentHeadMs: options.recentHeadMs, clock })
   })
   const announcements = listenForHeads({
     urls: options.webSocketUrls,
     pingIntervalMs: PING_INTERVAL_MS,
     onChanged: options.onAnnouncing,
-  })
-  const heads = createHeadTracker({
-    maxLagBlocks: options.maxLagBlocks,
-    maxAgeMs: options.maxHeadAgeMs,
-    clock: () => new Date(),
   })
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
   for (const node of nodes) node.checkChain().catch(() => undefined)

@@ -1,7 +1,9 @@
 import type { Observation, Query, SeenTransaction } from '../domain/finality.ts'
 import type { NonceSighting } from '../domain/replacement.ts'
+import type { Header } from './facts/block.ts'
+import type { KnownTransaction } from './facts/transaction.ts'
 import type { HeadTracker } from './head-tracker.ts'
-import type { ChainNode, Header, KnownTransaction } from './node.ts'
+import type { ChainNode } from './node.ts'
 import { RpcError } from './rpc-error.ts'
 
 export interface ObserveOptions {
@@ -38,9 +40,7 @@ export async function observe(
   const errors: string[] = []
   for (const node of nodes) {
     try {
-      await node.checkChain()
       const head = await (query.thorough ? node.readHead() : node.readRecentHead())
-      heads.saw(node.name, head)
       // Asked together, so that they are one request; of use only if there is no receipt.
       const knowing =
         query.known === null || query.thorough ? node.readTransaction(query.txHash) : Promise.resolve(null)
@@ -93,7 +93,7 @@ async function toAbsence(
   finalityDepthBlocks: number,
 ): Promise<Absence> {
   const absence = { node: node.name, headNumber: head.number, sighting: null }
-  if (known) return { ...absence, inPool: true, seen: { sender: known.sender, nonce: known.nonce } }
+  if (known) return { ...absence, inPool: true, seen: known.seen }
   if (query.known === null || !query.thorough) return { ...absence, inPool: false, seen: null }
   const sighting = await sightNonce(node, head, finalityDepthBlocks, query.txHash, query.known)
   return { ...absence, inPool: false, seen: null, sighting }

@@ -119,13 +119,7 @@ export type Decision =
 
 export type LookedAt = Pick<
   Transaction,
-  | 'status'
-  | 'retryCount'
-  | 'consecutiveErrors'
-  | 'absentChecks'
-  | 'stalledAt'
-  | 'settledAt'
-  | 'evidence'
+  'status' | 'retryCount' | 'consecutiveErrors' | 'absentChecks' | 'stalledAt' | 'settledAt' | 'evidence'
 >
 
 const NOTHING_NEW: Notes = { seen: null, evidence: null, absentChecks: null }
@@ -142,7 +136,8 @@ export function decide(
   now: Date,
 ): Decision {
   const nextCheckInMs = policy.stalledCheckIntervalMs
-  if (observation.kind === 'unavailable') return decideUnavailable(observation.error, policy, transaction, now)
+  if (observation.kind === 'unavailable')
+    return decideUnavailable(observation.error, policy, transaction, now)
   if (observation.kind === 'receipt') {
     if (isFinal(observation, policy)) {
       const failure = failureOf(observation.receipt)

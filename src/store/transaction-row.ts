@@ -48,7 +48,15 @@ export interface TransactionRow {
 
 const COLUMNS = [
   ...['id', 'chain', 'tx_hash', 'kind', 'payload', 'status', 'retry_count', 'handler_attempts'],
-  ...['consecutive_errors', 'absent_checks', 'next_check_at', 'last_checked_at', 'parked_at', 'stalled_at', 'last_error'],
+  ...[
+    'consecutive_errors',
+    'absent_checks',
+    'next_check_at',
+    'last_checked_at',
+    'parked_at',
+    'stalled_at',
+    'last_error',
+  ],
   ...['seen_sender', 'seen_nonce', 'evidence', 'failure_code', 'failure_name', 'block_number', 'block_hash'],
   ...['transaction_index', 'gas_used', 'effective_gas_price', 'receipt', 'sender', 'nonce'],
   ...['correlation_id', 'trace_parent', 'write_state', 'replaced_by', 'created_at', 'settled_at'],
