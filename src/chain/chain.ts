@@ -11,11 +11,13 @@ import { createHeadTracker } from './head-tracker.ts'
 import { createChainNode } from './node.ts'
 import { createNodeStates } from './node-states.ts'
 import { observe } from './observe.ts'
+import { providerOf } from './provider.ts'
+import { nameEndpoints, type RpcEndpoint } from './rpc-endpoint.ts'
 import { createRpcTransport } from './rpc-transport.ts'
 
 export interface ChainOptions {
   /** In order of preference. */
-  readonly urls: readonly string[]
+  readonly endpoints: readonly RpcEndpoint[]
   /** Nodes that announce new heads; perhaps none. */
   readonly webSocketUrls: readonly string[]
   readonly chainId: number
@@ -30,7 +32,7 @@ export interface ChainOptions {
   readonly maxHeadAgeMs: number
   /** Blocks that must follow what is final. */
   readonly finalityDepthBlocks: number
-  /** Nodes that must agree on a verdict without a receipt. */
+  /** Providers that must agree on a verdict without a receipt. */
   readonly witnesses: number
   readonly redact: (text: string) => string
   readonly onCall: (call: RpcCall) => void
@@ -57,17 +59,20 @@ const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 const PING_INTERVAL_MS = 10_000
 
 export function openChain(options: ChainOptions): Chain {
-  const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked } = options
-  const { witnesses, finalityDepthBlocks, redact } = options
+  const { endpoints, chainId, timeoutMs, maxInFlight, onCall, onChainChecked } = options
+  const { witnesses, finalityDepthBlocks, recentHeadMs, redact } = options
   const clock = () => new Date()
   const heads = createHeadTracker({
     maxLagBlocks: options.maxLagBlocks,
     maxAgeMs: options.maxHeadAgeMs,
     clock,
   })
-  const nodes = urls.map((url) => {
+  const names = nameEndpoints(endpoints)
+  const nodes = endpoints.map((endpoint, index) => {
+    const { url } = endpoint
+    const name = names[index] ?? url
     const maxAnswerBytes = MAX_ANSWER_BYTES
-    const transport = createRpcTransport({ name: new URL(url).host, url, timeoutMs, maxAnswerBytes, redact })
+    const transport = createRpcTransport({ name, url, timeoutMs, maxAnswerBytes, redact })
     const guarded = guardTransport(transport, { maxInFlight, onCall })
     const maxCalls = options.maxBatchCalls
     const batching = batchTransport(guarded, {
@@ -78,7 +83,7 @@ export function openChain(options: ChainOptions): Chain {
       onChainChecked,
       clock,
     })
-    return createChainNode(batching, { heads, recentHeadMs: options.recentHeadMs, clock })
+    return createChainNode(batching, { provider: providerOf(endpoint), heads, recentHeadMs, clock })
   })
   const announcements = listenForHeads({
     urls: options.webSocketUrls,

@@ -12,6 +12,8 @@ import { RPC_METHODS } from './rpc-methods.ts'
 /** One node of the chain. Everything rejects with RpcError if it can't be had, or can't be used. */
 export interface ChainNode {
   readonly name: string
+  /** Who answers for it: the nodes of one provider are one witness. */
+  readonly provider: string
   /** Rejects if the node is on another chain. Every other answer is checked for that anyway. */
   checkChain(): Promise<void>
   /** The newest block, asked afresh. A head that is too far ahead counts only if the node has the block. */
@@ -35,6 +37,7 @@ export interface ChainNode {
 }
 
 export interface ChainNodeOptions {
+  readonly provider: string
   /** Told of every head; knows what the other nodes showed. */
   readonly heads: HeadTracker
   /** How old a recent head may be: it errs towards waiting, but must not hide that the node has fallen behind. */
@@ -44,7 +47,7 @@ export interface ChainNodeOptions {
 
 export function createChainNode(
   transport: CallTransport,
-  { heads, recentHeadMs, clock }: ChainNodeOptions,
+  { provider, heads, recentHeadMs, clock }: ChainNodeOptions,
 ): ChainNode {
   const name = transport.node
   const nowMs = () => clock().getTime()
@@ -88,6 +91,7 @@ export function createChainNode(
 
   return {
     name,
+    provider,
     checkChain: transport.checkChain,
     readHead: askHead,
     readRecentHead: async () => {

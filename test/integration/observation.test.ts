@@ -31,7 +31,7 @@ describe('what counts as an observation', () => {
 
   function open(count: number, changes = {}): Chain {
     const chain = openChain({
-      urls: nodes.slice(0, count).map(({ url }) => url),
+      endpoints: nodes.slice(0, count).map(({ url }, index) => ({ url, label: `node-${index}` })),
       webSocketUrls: [],
       chainId: 8217,
       timeoutMs: 300,
@@ -104,7 +104,12 @@ describe('what counts as an observation', () => {
 
   it('if all fail it says what each of them said, without the rest of their URLs', async () => {
     const chain = open(2, {
-      urls: [`${node(0).url}/key-secret?apikey=secret`, 'http://user:secret@127.0.0.1:1/'],
+      endpoints: [`${node(0).url}/key-secret?apikey=secret`, 'http://user:secret@127.0.0.1:1/'].map(
+        (url) => ({
+          url,
+          label: null,
+        }),
+      ),
     })
     node(0).fault = () => ({ kind: 'status', status: 401 })
     const observation = await chain.observe(query(randomHash()))
@@ -321,7 +326,7 @@ describe('a transaction whose nonce another one used', () => {
     })
     try {
       await createOrderTables(world.db)
-      const { url } = await world.start('start', { RPC_URLS: `${world.node.url},${second.url}` })
+      const { url } = await world.start('start', { RPC_URLS: `one=${world.node.url},two=${second.url}` })
       const [txHash, alive] = [randomHash(), randomHash()]
       for (const node of [world.node, second]) {
         node.pend(txHash, SENDER, 4)
