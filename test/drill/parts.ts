@@ -85,7 +85,8 @@ export async function startParts(context: DrillContext, options: PartsOptions = 
     NODE_ENV: 'production',
     DATABASE_URL: postgres.url,
     AMQP_URL: rabbitmq.url,
-    RPC_URLS: nodes.map(({ url }) => url).join(','),
+    // Each a provider of its own: without labels all of 127.0.0.1 would be one witness.
+    RPC_URLS: nodes.map(({ url }, index) => `node-${index}=${url}`).join(','),
     RPC_TIMEOUT_MS: '1000',
     CHAIN_ID: String(CHAIN_ID),
     HANDLERS: ORDER_HANDLERS,

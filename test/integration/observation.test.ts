@@ -254,10 +254,134 @@ describe('what counts as an observation', () => {
     expect(observation).toMatchObject({ kind: 'unavailable', error: expect.stringContaining('larger than') })
   })
 
-  it('sender and nonce are learned from a node that has the transaction in its pool', async () => {
+  it('a node that begins to serve another chain is not used from then on', async () => {
     const txHash = randomHash()
-    node(0).pend(txHash, SENDER, 4)
-    expect(await open(1).observe(query(txHash))).toMatchObject({ kind: 'absent', inPool: true, seen: KNOWN })
+    const chain = open(1, { recentHeadMs: 60_000 })
+    expect(await chain.observe(query(txHash))).toMatchObject({ kind: 'absent' })
+    node(0).include(txHash)
+    node(0).chainId = 1001
+    expect(await chain.observe(query(txHash))).toMatchObject({
+      kind: 'unavailable',
+      error: expect.stringContaining('it is on chain 1001'),
+    })
+    node(0).chainId = 8217
+    expect(await chain.observe(query(txHash))).toMatchObject({ kind: 'receipt' })
+  })
+
+  it('a head that is millions of blocks ahead is not believed, unless the node has the block', async () => {
+    const chain = open(1)
+    const txHash = randomHash()
+    expect(await chain.observe(query(txHash))).toMatchObject({ kind: 'absent', headNumber: 100 })
+    node(0).fault = (method, [block]) =>
+      method === 'klay_getHeaderByNumber' && block === 'latest'
+        ? { kind: 'result', result: { ...HEADER, number: '0x4c4b40' } }
+        : null
+    expect(await chain.observe(query(txHash))).toMatchObject({
+      kind: 'unavailable',
+      error: expect.stringContaining('its head 5000000 is not plausible'),
+    })
+    node(0).fault = () => null
+    node(0).mine(5_000_000)
+    expect(await chain.observe(query(txHash))).toMatchObject({ kind: 'absent', headNumber: 5_000_100 })
+  })
+
+  it('a receipt is not final by a head alone: its node must show a block as far above it', async () => {
+    const chain = open(1, { finalityDepthBlocks: 12 })
+    const txHash = randomHash()
+    await chain.observe(query(txHash))
+    node(0).include(txHash)
+    node(0).fault = (method, [block]) =>
+      method === 'klay_getHeaderByNumber' && block === 'latest'
+        ? { kind: 'result', result: { ...HEADER, number: '0x71' } }
+        : null
+    expect(await chain.observe(query(txHash))).toMatchObject({ kind: 'receipt', headNumber: 112 })
+    node(0).fault = () => null
+    node(0).mine(12)
+    expect(await chain.observe(query(txHash))).toMatchObject({ kind: 'receipt', headNumber: 113 })
+  })
+
+  describe('sender and nonce', () => {
+    it('are learned from two answers that agree, of one node where only that knows the transaction', async () => {
+      const txHash = randomHash()
+      node(0).pend(txHash, SENDER, 4)
+      for (const count of [1, 2]) {
+        expect(await open(count).observe(query(txHash))).toMatchObject({
+          kind: 'absent',
+          inPool: true,
+          seen: KNOWN,
+        })
+      }
+    })
+
+    it('are not learned where another provider shows others', async () => {
+      const txHash = randomHash()
+      node(0).pend(txHash, SENDER, 4)
+      node(1).pend(txHash, SENDER, 3)
+      const chain = open(2)
+      const unsure = { kind: 'absent', inPool: true, seen: null }
+      expect(await chain.observe(query(txHash))).toMatchObject(unsure)
+      expect(await chain.observe(query(txHash, { thorough: true }))).toMatchObject(unsure)
+    })
+
+    it('are not learned from an answer that has no sender, but the transaction is in the pool', async () => {
+      const txHash = randomHash()
+      node(0).pend(txHash, SENDER, 4)
+      node(0).fault = (method) =>
+        method === 'klay_getTransactionByHash'
+          ? { kind: 'result', result: { hash: txHash, from: null, nonce: '0x4' } }
+          : null
+      expect(await open(1).observe(query(txHash))).toMatchObject({
+        kind: 'absent',
+        inPool: true,
+        seen: null,
+        notes: [expect.stringContaining('used without from')],
+      })
+    })
+
+    it('are not learned from the answer about another transaction, and the absence stands', async () => {
+      const [txHash, other] = [randomHash(), randomHash()]
+      node(0).fault = (method) =>
+        method === 'klay_getTransactionByHash'
+          ? { kind: 'result', result: { hash: other, from: SENDER, nonce: '0x4' } }
+          : null
+      expect(await open(1).observe(query(txHash))).toMatchObject({
+        kind: 'absent',
+        inPool: false,
+        seen: null,
+        notes: [expect.stringContaining(`it is another transaction, ${other}`)],
+      })
+    })
+  })
+
+  it('the nodes of one provider are one witness of an absence', async () => {
+    const txHash = randomHash()
+    const thorough = query(txHash, { thorough: true })
+    const urls = nodes.map(({ url }) => url)
+    const endpoints = urls.map((url, index) => ({ url, label: index < 2 ? null : 'other' }))
+    const chain = open(2, { endpoints: endpoints.slice(0, 2) })
+    expect(await chain.observe(thorough)).toMatchObject({ kind: 'absent', providers: 1 })
+    expect(node(1).looks(txHash)).toEqual([])
+    const both = open(3, { endpoints })
+    expect(await both.observe(thorough)).toMatchObject({
+      providers: 2,
+      nodes: [new URL(urls[0] ?? '').host, 'other'],
+    })
+    node(0).fault = () => ({ kind: 'status', status: 500 })
+    expect(await both.observe(thorough)).toMatchObject({
+      providers: 2,
+      nodes: [new URL(urls[1] ?? '').host, 'other'],
+    })
+  })
+
+  it('a node that can not say whether it knows the transaction is no witness of its absence', async () => {
+    node(0).fault = (method) =>
+      method === 'klay_getTransactionByHash' ? { kind: 'error', code: -32_000, message: 'not now' } : null
+    const observation = await open(2).observe(query(randomHash(), { thorough: true }))
+    expect(observation).toMatchObject({
+      kind: 'absent',
+      providers: 1,
+      notes: [expect.stringContaining('not now')],
+    })
   })
 
   describe('that a nonce is used up', () => {
@@ -292,6 +416,44 @@ describe('what counts as an observation', () => {
       for (const each of nodes) each.setNonce(SENDER, 5)
       node(1).fault = () => ({ kind: 'status', status: 500 })
       expect(await open(2).observe(thorough(randomHash()))).toMatchObject({ kind: 'absent', replacement: [] })
+    })
+
+    it.each([
+      ['its state is gone', 'klay_getTransactionCount'],
+      ['the second look for the receipt fails', 'klay_getTransactionReceipt'],
+    ])('is not seen where %s; the absence stands without it', async (_title, failing) => {
+      const txHash = randomHash()
+      let asked = 0
+      node(0).setNonce(SENDER, 5)
+      node(0).fault = (method) => {
+        if (method !== failing) return null
+        asked += 1
+        const isFirst = failing === 'klay_getTransactionReceipt' && asked === 1
+        return isFirst ? null : { kind: 'error', code: -32_000, message: 'missing trie node 0a (path )' }
+      }
+      expect(await open(1).observe(thorough(txHash))).toMatchObject({
+        kind: 'absent',
+        providers: 1,
+        replacement: [],
+        notes: [expect.stringContaining('missing trie node')],
+      })
+    })
+
+    it('is seen by two of three providers where one can not say', async () => {
+      for (const each of nodes) each.setNonce(SENDER, 5)
+      node(0).fault = (method) =>
+        method === 'klay_getTransactionCount' ? { kind: 'error', code: -32_000, message: 'no state' } : null
+      expect(await open(3).observe(thorough(randomHash()))).toMatchObject({
+        nodes: ['node-0', 'node-1', 'node-2'],
+        replacement: [{ node: 'node-1' }, { node: 'node-2' }],
+      })
+    })
+
+    it('is not seen by two nodes of one provider', async () => {
+      for (const each of nodes) each.setNonce(SENDER, 5)
+      const endpoints = nodes.slice(0, 2).map(({ url }) => ({ url, label: null }))
+      const observation = await open(2, { endpoints }).observe(thorough(randomHash()))
+      expect(observation).toMatchObject({ kind: 'absent', providers: 1, replacement: [] })
     })
 
     it('is not seen before the block that used it is final', async () => {
