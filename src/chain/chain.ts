@@ -5,6 +5,7 @@ import type { NodeState } from '../domain/process.ts'
 import { batchTransport } from './batching-transport.ts'
 import { createBlockSource } from './block-source.ts'
 import { examine } from './examine.ts'
+import { findReplacing, type ReplacedTransaction, type Replacing } from './find-replacing.ts'
 import { guardTransport, type RpcCall } from './guarded-transport.ts'
 import { listenForHeads } from './head-announcements.ts'
 import { createHeadTracker } from './head-tracker.ts'
@@ -45,6 +46,11 @@ export interface ChainOptions {
 export interface Chain {
   readonly blocks: BlockSource
   observe(query: Query): Promise<Observation>
+  /**
+   * Finds the transaction that consumed a nonce in a final block. Never rejects. The hash may be that of the
+   * transaction itself: then whatever said that it was replaced is wrong.
+   */
+  findReplacing(replaced: ReplacedTransaction): Promise<Replacing>
   /** Asks every node what it knows of a transaction, for a person's eyes. */
   examine(asked: { txHash: string; sender: string | null }): Promise<NodeExamination[]>
   /** Asks each node for its head, in their order of preference. */
@@ -93,8 +99,9 @@ export function openChain(options: ChainOptions): Chain {
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
   for (const node of nodes) node.checkChain().catch(() => undefined)
   return {
-    blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks }),
+    blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks, clock }),
     observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),
+    findReplacing: (replaced) => findReplacing(replaced, { nodes, heads, finalityDepthBlocks, redact }),
     examine: (asked) => examine(asked, { nodes, heads, redact }),
     readNodeStates: createNodeStates({ nodes, heads, redact }),
     close: async () => {
