@@ -1,3 +1,4 @@
+import { nameEndpoints, type RpcEndpoint } from './chain/rpc-endpoint.ts'
 import { UNKNOWN_KINDS, type UnknownKinds } from './domain/kind-role.ts'
 import type { RetryDelaysMs } from './domain/schedule.ts'
 import { type ApiKeyEntry, parseApiKeyEntries } from './http/api-key.ts'
@@ -13,7 +14,7 @@ export interface Config {
   readonly amqpUrl: string | null
   readonly amqpPrefix: string
   /** In order of preference. Null: a local development chain. */
-  readonly rpcUrls: readonly string[] | null
+  readonly rpcEndpoints: readonly RpcEndpoint[] | null
   /** Nodes that announce new heads. */
   readonly rpcWebSocketUrls: readonly string[]
   readonly rpcTimeoutMs: number
@@ -106,12 +107,13 @@ const SETTINGS = {
     meaning: 'first part of the names of all exchanges and queues',
     read: matching(/^[A-Za-z0-9_-]{1,50}$/, 'must be up to 50 letters, digits, _ and -'),
   }),
-  rpcUrls: setting({
+  rpcEndpoints: setting({
     variable: 'RPC_URLS',
     fallback: null,
     fallbackText: 'local development chain',
-    meaning: 'JSON-RPC nodes of the chain, separated by commas, in order of preference',
-    read: (text) => list(text).map(urlOf('http:', 'https:')),
+    meaning:
+      'JSON-RPC nodes of the chain, separated by commas, in order of preference. A label says who runs one, `alchemy=https://…`; without it, nodes of one domain count as one witness',
+    read: readRpcEndpoints,
   }),
   rpcWebSocketUrls: setting({
     variable: 'RPC_WS_URLS',
@@ -342,6 +344,31 @@ const SETTINGS = {
   }),
 }
 
+const LABELLED = /^([a-z0-9][a-z0-9-]{0,31})=(.*)$/
+
+/** URLs, each perhaps after a label and `=`. The problems repeat no URL: it may hold a key. */
+function readRpcEndpoints(text: string): RpcEndpoint[] {
+  const readUrl = urlOf('http:', 'https:')
+  const endpoints = list(text).map((part) => {
+    const [, label = null, url = part] = LABELLED.exec(part) ?? []
+    return { url: readUrl(url), label }
+  })
+  const name = firstRepeated(nameEndpoints(endpoints))
+  if (name !== null) throw new Error(`must not give two nodes the name '${name}'`)
+  const urls = endpoints.map(({ url }) => url)
+  const url = firstRepeated(urls)
+  if (url !== null) {
+    throw new Error(
+      `must not name one node twice: numbers ${urls.indexOf(url) + 1} and ${urls.lastIndexOf(url) + 1}`,
+    )
+  }
+  return endpoints
+}
+
+function firstRepeated(texts: readonly string[]): string | null {
+  return texts.find((text, index) => texts.indexOf(text) !== index) ?? null
+}
+
 /** The settings, for the README's table. */
 export const SETTING_LIST: readonly Pick<
   Setting<unknown>,
@@ -382,7 +409,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   ) as { [K in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[K]['read']> }
 
   if (production) {
-    for (const { variable } of [SETTINGS.databaseUrl, SETTINGS.rpcUrls]) {
+    for (const { variable } of [SETTINGS.databaseUrl, SETTINGS.rpcEndpoints]) {
       if (!environment[variable]?.trim()) problems.push(`${variable} is needed where NODE_ENV is production`)
     }
   }

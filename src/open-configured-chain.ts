@@ -1,4 +1,5 @@
 import type { Chain } from './chain/chain.ts'
+import { providerOf } from './chain/provider.ts'
 import type { Config } from './config.ts'
 import type { Log } from './flows/ports.ts'
 import type { Metrics } from './observe/metrics.ts'
@@ -7,19 +8,19 @@ import { createRedact } from './observe/redact.ts'
 /** A block's time: what is older errs towards waiting, and is read afresh before anything is called absent for good. */
 const RECENT_HEAD_MS = 1_000
 
-/** Nodes that must agree on a verdict without a receipt: two, where two are configured. */
-export function witnessesOf({ rpcUrls }: Pick<Config, 'rpcUrls'>): number {
-  return Math.min(2, rpcUrls?.length ?? 0)
+/** Providers that must agree on a verdict without a receipt: two, where two are configured. */
+export function witnessesOf({ rpcEndpoints }: Pick<Config, 'rpcEndpoints'>): number {
+  return Math.min(2, new Set(rpcEndpoints?.map(providerOf)).size)
 }
 
-/** caver-js is heavy: only a process that asks the chain loads it. */
+/** Only a process that asks the chain loads what that needs. */
 export async function openConfiguredChain(
   { config, log }: { readonly config: Config; readonly log: Log },
   metrics: Pick<Metrics, 'rpcCalled'>,
 ): Promise<Chain> {
   const { openChain } = await import('./chain/chain.ts')
   return openChain({
-    urls: config.rpcUrls ?? [],
+    endpoints: config.rpcEndpoints ?? [],
     webSocketUrls: config.rpcWebSocketUrls,
     chainId: config.chainId,
     timeoutMs: config.rpcTimeoutMs,
@@ -30,7 +31,7 @@ export async function openConfiguredChain(
     maxHeadAgeMs: config.rpcMaxHeadAgeMs,
     finalityDepthBlocks: config.finalityDepthBlocks,
     witnesses: witnessesOf(config),
-    redact: createRedact(config.rpcUrls ?? []),
+    redact: createRedact((config.rpcEndpoints ?? []).map(({ url }) => url)),
     onCall: metrics.rpcCalled,
     onChainChecked: (node, problem) => {
       if (problem) log.error({ node, problem }, 'node not used')

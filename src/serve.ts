@@ -108,7 +108,7 @@ export async function serve(
         listEvents: (id) => store.listTransactionEvents(id, { hasExchange: config.amqpUrl !== null }),
         diagnose: createDiagnosis({
           store,
-          examine: config.rpcUrls && examiner({ config, log, lifecycle, onFatal }, metrics),
+          examine: config.rpcEndpoints && examiner({ config, log, lifecycle, onFatal }, metrics),
           policy: config,
           clock: () => new Date(),
         }),

@@ -1,134 +1,113 @@
-import { createBatch, fulfilled, rejected } from '../domain/batch.ts'
-import { RpcError } from './rpc-error.ts'
-import { errorAnswerOf, type JsonRpcRequest, type RpcTransport, toRpcError } from './rpc-transport.ts'
+import { createBatch, fulfilled } from '../domain/batch.ts'
+import { createBatchRun, MAX_SINGLE_CALLS, type PendingCall } from './batch-run.ts'
+import { createBatchSize } from './batch-size.ts'
+import { createChainIdentity } from './chain-identity.ts'
+import { RPC_METHODS } from './rpc-methods.ts'
+import type { RpcTransport } from './rpc-transport.ts'
 
 export interface BatchingOptions {
-  /** Most calls in one request, at first; fewer where the node says that it takes fewer. */
+  readonly chainId: number
+  /** Most calls in one request, the one for the chain id among them; fewer where the node takes fewer. */
   readonly maxCalls: number
   /** Most requests at once. */
   readonly maxInFlight: number
+  /** Takes secrets out of what a node said. */
+  readonly redact: (text: string) => string
+  /** Told when the node is found on another chain (the problem), and when it is back on ours (null). */
+  readonly onChainChecked: (node: string, problem: string | null) => void
+  readonly clock: () => Date
 }
 
-/** A transport for single calls. */
-export interface CallTransport extends Omit<RpcTransport, 'send'> {
-  send(call: JsonRpcRequest): Promise<unknown>
+/** A node of our chain, by single calls. */
+export interface CallTransport {
+  readonly node: string
+  /**
+   * Resolves with what the node gave as the result, which may be null. It counts only as the node said in the same
+   * request that it is on our chain. Rejects with RpcError.
+   */
+  call(method: string, params: readonly unknown[]): Promise<unknown>
+  /** Asks the node for its chain; rejects with RpcError if that is not ours. */
+  checkChain(): Promise<void>
+  close(): Promise<void>
 }
 
-/**
- * How nodes refuse what exceeds their limits: geth and Kaia with -32600 a batch of too many calls, with -32003 the
- * calls after the one whose answer was too much; proxies with HTTP status 413.
- */
-const REFUSALS = [-32_600, -32_003, 413]
-/** A burst of looks is a few requests, and not one for each; a node that hangs keeps nobody for long. */
+/** A burst of checks is a few requests, and not one for each; a node that hangs delays nobody for long. */
 const PATIENCE = { runs: 1, ms: 20 }
-/** What a look asks for each transaction. What the follower asks is few, and must not wait behind them. */
-const LOOK_METHODS = ['klay_getTransactionReceipt', 'klay_getTransactionByHash']
-/** A limit that a node showed is kept to for so long; behind a load balancer the next one may have none. */
-const LIMIT_KEPT_MS = 600_000
+/** What a check asks for each transaction. What the follower asks is little, and must not wait behind it. */
+const CHECK_METHODS: readonly string[] = [RPC_METHODS.receipt, RPC_METHODS.transaction]
+/** A call that failed alone is kept apart from the others for so long. */
+const KEPT_APART_MS = 600_000
+const MAX_KEPT_APART = 1_000
+/** Share of the requests in flight that calls which are kept apart may take. */
+const APART_SHARE = 1 / 4
 
-/**
- * Sends calls that are made together as one JSON-RPC batch. Where a node answers only part of one, or says that
- * it is too large, the rest is sent again in smaller batches, which are kept to from then on.
- */
-export function batchTransport(
-  transport: RpcTransport,
-  { maxCalls, maxInFlight }: BatchingOptions,
-): CallTransport {
-  let learned = { limit: maxCalls, untilMs: 0 }
-  let lastId = 0
+/** Sends calls that are made together as one JSON-RPC batch, as large as the node takes it. */
+export function batchTransport(transport: RpcTransport, options: BatchingOptions): CallTransport {
+  const { chainId, maxCalls, maxInFlight, redact, onChainChecked, clock } = options
+  const { node } = transport
+  const nowMs = () => clock().getTime()
+  const size = createBatchSize({ maxCalls, nowMs })
+  const apart = new Map<string, number>()
+  const batchRun = createBatchRun({
+    transport,
+    size,
+    checkIdentity: createChainIdentity({ node, chainId, onChainChecked }),
+    redact,
+    onFailsAlone: keepApart,
+  })
 
-  function limit(): number {
-    return Date.now() < learned.untilMs ? learned.limit : maxCalls
+  function keepApart(call: PendingCall): void {
+    apart.delete(keyOf(call))
+    apart.set(keyOf(call), nowMs() + KEPT_APART_MS)
+    const [oldest] = apart.keys()
+    if (apart.size > MAX_KEPT_APART && oldest !== undefined) apart.delete(oldest)
   }
 
-  async function run(calls: readonly JsonRpcRequest[]): Promise<PromiseSettledResult<unknown>[]> {
-    const [first, ...more] = calls
-    if (first && more.length === 0) return [fulfilled(await askAlone(first))]
-    // The ids are ours: within a batch they must differ, whoever made the calls.
-    const numbered = calls.map((call) => ({ ...call, id: ++lastId }))
-    let answers: ReadonlyMap<unknown, unknown>
-    try {
-      answers = await ask(numbered)
-    } catch (error) {
-      return calls.map(({ method }) => rejected(error instanceof RpcError ? error.ofCall(method) : error))
-    }
-    const refused = numbered.filter(({ id }) => isRefused(answers.get(id)))
-    if (refused.length > 0) learn(Math.floor(numbered.length / 2))
-    const later = await inParts(refused)
-    return numbered.map((call, index) => {
-      return later.get(call.id) ?? outcomeOf(answers.get(call.id), call, calls[index]?.id ?? call.id)
-    })
+  function isApart(call: PendingCall): boolean {
+    if (apart.size === 0) return false
+    const untilMs = apart.get(keyOf(call))
+    if (untilMs === undefined) return false
+    if (nowMs() < untilMs) return true
+    apart.delete(keyOf(call))
+    return false
   }
 
-  function learn(fits: number): void {
-    learned = { limit: Math.max(1, Math.min(limit(), fits)), untilMs: Date.now() + LIMIT_KEPT_MS }
+  async function run(calls: readonly PendingCall[]): Promise<PromiseSettledResult<void>[]> {
+    await batchRun.run(calls)
+    return calls.map(() => fulfilled(undefined))
   }
 
-  /** As if it had been called alone. */
-  function outcomeOf(
-    answer: unknown,
-    { method }: JsonRpcRequest,
-    id: JsonRpcRequest['id'],
-  ): PromiseSettledResult<unknown> {
-    const error = errorAnswerOf(answer)
-    if (error) return rejected(toRpcError(error, { node: transport.node, method }))
-    return fulfilled({ ...(answer as object), id })
+  /** Most calls of one run: with the one for the chain id they fill a request. */
+  const maxItems = () => (size.current() < 2 ? MAX_SINGLE_CALLS : size.current() - 1)
+  const sendChecks = createBatch({ run, maxItems, maxRunning: maxInFlight, patience: PATIENCE })
+  const sendOthers = createBatch({ run, maxItems, maxRunning: maxInFlight })
+  const sendApart = createBatch({ run, maxItems: 1, maxRunning: Math.ceil(maxInFlight * APART_SHARE) })
+
+  function queueOf(call: PendingCall): (call: PendingCall) => Promise<void> {
+    if (isApart(call)) return sendApart
+    return CHECK_METHODS.includes(call.method) ? sendChecks : sendOthers
   }
 
-  async function askAlone(call: JsonRpcRequest): Promise<unknown> {
-    const answer = await transport.send(call)
-    if (!Array.isArray(answer)) return answer
-    const { method } = call
-    throw new RpcError('malformed', { node: transport.node, method }, 'the answer to one call is an array')
-  }
-
-  /** The answers by id; none if the whole batch was refused. */
-  async function ask(calls: readonly JsonRpcRequest[]): Promise<ReadonlyMap<unknown, unknown>> {
-    try {
-      const answers = await transport.send(calls)
-      if (Array.isArray(answers)) return new Map(answers.map((answer) => [idOf(answer), answer]))
-      const call = { node: transport.node, method: 'batch' }
-      throw new RpcError('malformed', call, 'the answer to a batch is not an array')
-    } catch (error) {
-      if (!(error instanceof RpcError) || !isOfSize(error)) throw error
-      return new Map()
-    }
-  }
-
-  async function inParts(
-    calls: readonly JsonRpcRequest[],
-  ): Promise<Map<JsonRpcRequest['id'], PromiseSettledResult<unknown>>> {
-    const outcomes = new Map<JsonRpcRequest['id'], PromiseSettledResult<unknown>>()
-    const size = limit()
-    for (let from = 0; from < calls.length; from += size) {
-      const part = calls.slice(from, from + size)
-      const ofPart = await run(part).catch((error) => part.map(() => rejected(error)))
-      for (const [index, { id }] of part.entries()) outcomes.set(id, ofPart[index] ?? rejected(undefined))
-    }
-    return outcomes
-  }
-
-  const batch = { run, maxItems: limit, maxRunning: maxInFlight }
-  const sendLook = createBatch({ ...batch, patience: PATIENCE })
-  const sendOther = createBatch(batch)
   return {
-    node: transport.node,
-    send: (call) => (LOOK_METHODS.includes(call.method) ? sendLook(call) : sendOther(call)),
+    node,
+    call: (method, params) =>
+      new Promise((resolve, reject) => {
+        const call: PendingCall = {
+          method,
+          params,
+          resolve: (result) => {
+            if (apart.size > 0) apart.delete(keyOf(call))
+            resolve(result)
+          },
+          reject,
+        }
+        queueOf(call)(call).catch(reject)
+      }),
+    checkChain: batchRun.checkChain,
     close: transport.close,
   }
 }
 
-/** Not answered at all, or refused for the size of the batch. */
-function isRefused(answer: unknown): boolean {
-  if (answer === undefined) return true
-  const error = errorAnswerOf(answer)
-  return error !== null && REFUSALS.includes(Number(error.code))
-}
-
-function isOfSize({ code, status }: RpcError): boolean {
-  return code === 'too-large' || (status !== null && REFUSALS.includes(status))
-}
-
-function idOf(answer: unknown): unknown {
-  return typeof answer === 'object' && answer !== null ? (answer as { id?: unknown }).id : undefined
+function keyOf({ method, params }: Pick<PendingCall, 'method' | 'params'>): string {
+  return JSON.stringify([method, params])
 }

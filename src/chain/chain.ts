@@ -5,17 +5,20 @@ import type { NodeState } from '../domain/process.ts'
 import { batchTransport } from './batching-transport.ts'
 import { createBlockSource } from './block-source.ts'
 import { examine } from './examine.ts'
+import { findReplacing, type ReplacedTransaction, type Replacing } from './find-replacing.ts'
 import { guardTransport, type RpcCall } from './guarded-transport.ts'
 import { listenForHeads } from './head-announcements.ts'
 import { createHeadTracker } from './head-tracker.ts'
 import { createChainNode } from './node.ts'
 import { createNodeStates } from './node-states.ts'
 import { observe } from './observe.ts'
+import { providerOf } from './provider.ts'
+import { nameEndpoints, type RpcEndpoint } from './rpc-endpoint.ts'
 import { createRpcTransport } from './rpc-transport.ts'
 
 export interface ChainOptions {
   /** In order of preference. */
-  readonly urls: readonly string[]
+  readonly endpoints: readonly RpcEndpoint[]
   /** Nodes that announce new heads; perhaps none. */
   readonly webSocketUrls: readonly string[]
   readonly chainId: number
@@ -30,7 +33,7 @@ export interface ChainOptions {
   readonly maxHeadAgeMs: number
   /** Blocks that must follow what is final. */
   readonly finalityDepthBlocks: number
-  /** Nodes that must agree on a verdict without a receipt. */
+  /** Providers that must agree on a verdict without a receipt. */
   readonly witnesses: number
   readonly redact: (text: string) => string
   readonly onCall: (call: RpcCall) => void
@@ -40,15 +43,14 @@ export interface ChainOptions {
   readonly onAnnouncing: (node: string, problem: string | null) => void
 }
 
-export type Replacing =
-  | { readonly kind: 'found'; readonly txHash: string; readonly blockNumber: number }
-  | { readonly kind: 'unknown'; readonly reason: string }
-
 export interface Chain {
   readonly blocks: BlockSource
   observe(query: Query): Promise<Observation>
-  /** The transaction that consumed a nonce, where a node still has the state to find it by; never rejects. */
-  findReplacing(of: { txHash: string; sender: string; nonce: number }): Promise<Replacing>
+  /**
+   * Finds the transaction that consumed a nonce in a final block. Never rejects. The hash may be that of the
+   * transaction itself: then whatever said that it was replaced is wrong.
+   */
+  findReplacing(replaced: ReplacedTransaction): Promise<Replacing>
   /** Asks every node what it knows of a transaction, for a person's eyes. */
   examine(asked: { txHash: string; sender: string | null }): Promise<NodeExamination[]>
   /** Asks each node for its head, in their order of preference. */
@@ -63,30 +65,43 @@ const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 const PING_INTERVAL_MS = 10_000
 
 export function openChain(options: ChainOptions): Chain {
-  const { urls, chainId, timeoutMs, maxInFlight, onCall, onChainChecked } = options
-  const { witnesses, finalityDepthBlocks, redact } = options
-  const nodes = urls.map((url) => {
-    const transport = createRpcTransport({ url, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES })
+  const { endpoints, chainId, timeoutMs, maxInFlight, onCall, onChainChecked } = options
+  const { witnesses, finalityDepthBlocks, recentHeadMs, redact } = options
+  const clock = () => new Date()
+  const heads = createHeadTracker({
+    maxLagBlocks: options.maxLagBlocks,
+    maxAgeMs: options.maxHeadAgeMs,
+    clock,
+  })
+  const names = nameEndpoints(endpoints)
+  const nodes = endpoints.map((endpoint, index) => {
+    const { url } = endpoint
+    const name = names[index] ?? url
+    const maxAnswerBytes = MAX_ANSWER_BYTES
+    const transport = createRpcTransport({ name, url, timeoutMs, maxAnswerBytes, redact })
     const guarded = guardTransport(transport, { maxInFlight, onCall })
-    const batching = batchTransport(guarded, { maxCalls: options.maxBatchCalls, maxInFlight })
-    return createChainNode(batching, { chainId, recentHeadMs: options.recentHeadMs, onChainChecked })
+    const maxCalls = options.maxBatchCalls
+    const batching = batchTransport(guarded, {
+      chainId,
+      maxCalls,
+      maxInFlight,
+      redact,
+      onChainChecked,
+      clock,
+    })
+    return createChainNode(batching, { provider: providerOf(endpoint), heads, recentHeadMs, clock })
   })
   const announcements = listenForHeads({
     urls: options.webSocketUrls,
     pingIntervalMs: PING_INTERVAL_MS,
     onChanged: options.onAnnouncing,
   })
-  const heads = createHeadTracker({
-    maxLagBlocks: options.maxLagBlocks,
-    maxAgeMs: options.maxHeadAgeMs,
-    clock: () => new Date(),
-  })
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
   for (const node of nodes) node.checkChain().catch(() => undefined)
   return {
-    blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks }),
+    blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks, clock }),
     observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),
-    findReplacing: async () => ({ kind: 'unknown', reason: 'no node was asked' }),
+    findReplacing: (replaced) => findReplacing(replaced, { nodes, heads, finalityDepthBlocks, redact }),
     examine: (asked) => examine(asked, { nodes, heads, redact }),
     readNodeStates: createNodeStates({ nodes, heads, redact }),
     close: async () => {

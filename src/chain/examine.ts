@@ -18,11 +18,9 @@ export async function examine(
     nodes.map(async (node): Promise<NodeExamination> => {
       const nothing = { node: node.name, headNumber: null, blockNumber: null, known: null, nextNonce: null }
       try {
-        await node.checkChain()
         const head = await node.readHead()
-        heads.saw(node.name, head)
         const [receipt, known] = await Promise.all([node.readReceipt(txHash), node.readTransaction(txHash)])
-        const account = known?.sender ?? sender
+        const account = known?.seen?.sender ?? sender
         const nextNonce = account === null ? null : await node.readNonce(account, head.number)
         const staleness = heads.staleness(head)
         return {
@@ -31,7 +29,7 @@ export async function examine(
           isBehind: staleness !== null,
           headNumber: head.number,
           blockNumber: receipt?.blockNumber ?? null,
-          known: known && { sender: known.sender, nonce: known.nonce },
+          known: known?.seen ?? null,
           nextNonce,
         }
       } catch (error) {

@@ -7,8 +7,8 @@ import {
   ExponentialBackoff,
   handleWhen,
 } from 'cockatiel'
-import { RpcError } from './rpc-error.ts'
-import { type JsonRpcPayload, methodOf, type RpcTransport } from './rpc-transport.ts'
+import { RpcError, type RpcErrorCode } from './rpc-error.ts'
+import { BATCH, type JsonRpcPayload, methodOf, type RpcTransport } from './rpc-transport.ts'
 
 export interface GuardOptions {
   /** Most calls to the node at once; further ones wait their turn. */
@@ -61,10 +61,17 @@ export function guardTransport(transport: RpcTransport, { maxInFlight, onCall }:
   return { node: transport.node, send, close: transport.close }
 }
 
-/** A JSON-RPC error is an answer: the node works. */
+/**
+ * A JSON-RPC error is an answer: the node works. A batch may be refused in any shape, by a node that answers each of
+ * its calls alone.
+ */
 function isNodeFailure(error: Error): boolean {
-  return !(error instanceof RpcError) || error.code !== 'rpc-error'
+  if (!(error instanceof RpcError)) return true
+  return error.method === BATCH ? BATCH_FAILURES.has(error.code) : error.code !== 'rpc-error'
 }
+
+/** What says of the node, and not of the batch, that it does not serve; a time-out does if it is repeated. */
+const BATCH_FAILURES: ReadonlySet<RpcErrorCode> = new Set(['unreachable', 'rate-limited', 'timeout'])
 
 function toRpcError(error: unknown, call: { node: string; method: string }): RpcError {
   if (error instanceof RpcError) return error

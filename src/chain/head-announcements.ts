@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type RawData, WebSocket } from 'ws'
-import { readNumber } from './quantity.ts'
+import { readNumber } from './facts/fields.ts'
 
 /** New heads as nodes announce them over WebSocket: a hint when to ask, never what is believed. */
 export interface HeadAnnouncements {

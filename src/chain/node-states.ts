@@ -1,6 +1,7 @@
 import type { NodeState } from '../domain/process.ts'
+import type { Header } from './facts/block.ts'
 import type { HeadTracker } from './head-tracker.ts'
-import type { ChainNode, Header } from './node.ts'
+import type { ChainNode } from './node.ts'
 import { RpcError } from './rpc-error.ts'
 
 export interface NodeStatesOptions {
@@ -17,9 +18,7 @@ export function createNodeStates({ nodes, heads, redact }: NodeStatesOptions): (
 
   async function ask(node: ChainNode): Promise<string | null> {
     try {
-      await node.checkChain()
       const head = await node.readRecentHead()
-      heads.saw(node.name, head)
       last.set(node.name, { head, seenAt: new Date() })
       return heads.staleness(head)
     } catch (error) {

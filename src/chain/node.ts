@@ -1,44 +1,34 @@
 import type { Receipt } from '../domain/receipt.ts'
 import type { CallTransport } from './batching-transport.ts'
-import { createKlay } from './caver.ts'
-import { createCaverProvider } from './caver-provider.ts'
-import { readNumber } from './quantity.ts'
-import { toReceipt } from './receipt.ts'
+import { readAccountNonce } from './facts/account-nonce.ts'
+import { type Block, type Header, readBlock, readHead, readHeader } from './facts/block.ts'
+import { readBlockReceipts, readReceipt } from './facts/receipt.ts'
+import { type KnownTransaction, readTransaction } from './facts/transaction.ts'
+import { UnusableAnswer } from './facts/unusable-answer.ts'
+import type { HeadTracker } from './head-tracker.ts'
 import { RpcError } from './rpc-error.ts'
+import { RPC_METHODS } from './rpc-methods.ts'
 
-export interface Header {
-  readonly number: number
-  readonly hash: string
-  readonly parentHash: string
-  /** The block's time, in ms. */
-  readonly timeMs: number
-}
-
-export interface Block extends Header {
-  readonly txHashes: readonly string[]
-}
-
-/** A transaction as a node knows it, in its pool or in a block. */
-export interface KnownTransaction {
-  readonly sender: string
-  readonly nonce: number
-  readonly blockNumber: number | null
-}
-
-/** One node of the chain. Everything rejects with RpcError if it can't be had. */
+/** One node of the chain. Everything rejects with RpcError if it can't be had, or can't be used. */
 export interface ChainNode {
   readonly name: string
-  /** Rejects if the node is on another chain; asks it again from time to time. */
+  /** Who answers for it: the nodes of one provider are one witness. */
+  readonly provider: string
+  /** Rejects if the node is on another chain. Every other answer is checked for that anyway. */
   checkChain(): Promise<void>
+  /** The newest block, asked afresh. A head that is too far ahead counts only if the node has the block. */
   readHead(): Promise<Header>
-  /** The head as it was read a moment ago, for one of many looks that are made together. */
+  /** The head as it was read a moment ago, for one of many checks that are made together. */
   readRecentHead(): Promise<Header>
   /** The header of the canonical block at a height; null if the node has no such block. */
   readHeader(blockNumber: number): Promise<Header | null>
   /** The canonical block at a height, with the hashes of its transactions; null if the node has no such block. */
   readBlock(blockNumber: number): Promise<Block | null>
-  /** All receipts of a block, or those that can be read; null if the node does not have them. */
-  readBlockReceipts(block: Block): Promise<readonly Receipt[] | null>
+  /** The receipts of a block that can be used; null if the node does not have them. */
+  readBlockReceipts(block: {
+    readonly hash: string
+    readonly number: number
+  }): Promise<readonly Receipt[] | null>
   readReceipt(txHash: string): Promise<Receipt | null>
   readTransaction(txHash: string): Promise<KnownTransaction | null>
   /** How many transactions of the sender were included up to that block: its next nonce. */
@@ -47,167 +37,100 @@ export interface ChainNode {
 }
 
 export interface ChainNodeOptions {
-  readonly chainId: number
+  readonly provider: string
+  /** Told of every head; knows what the other nodes showed. */
+  readonly heads: HeadTracker
   /** How old a recent head may be: it errs towards waiting, but must not hide that the node has fallen behind. */
   readonly recentHeadMs: number
-  /** Told when the node is found on another chain, and when it is back on ours. */
-  readonly onChainChecked: (node: string, problem: string | null) => void
+  readonly clock: () => Date
 }
 
-const CHAIN_ID = 'klay_chainID'
-const HEADER = 'klay_getHeaderByNumber'
-const CHAIN_CHECK_INTERVAL_MS = 60_000
-
-export function createChainNode(transport: CallTransport, options: ChainNodeOptions): ChainNode {
-  const klay = createKlay(createCaverProvider(transport))
-  const node = transport.node
-  let checkedAtMs = Number.NEGATIVE_INFINITY
-  let wrongChain: string | null = null
+export function createChainNode(
+  transport: CallTransport,
+  { provider, heads, recentHeadMs, clock }: ChainNodeOptions,
+): ChainNode {
+  const name = transport.node
+  const nowMs = () => clock().getTime()
   let lastHead: { head: Header; readAtMs: number } | null = null
 
-  /** Asks, and reads the answer; whatever goes wrong in either becomes an RpcError. */
-  async function call<A, T>(method: string, ask: () => Promise<A>, read: (answer: A) => T): Promise<T> {
-    let answer: A
-    try {
-      answer = await ask()
-    } catch (error) {
-      if (error instanceof RpcError) throw error
-      throw new RpcError('rpc-error', { node, method }, (error as Error).message, { cause: error })
-    }
+  async function ask<T>(
+    method: string,
+    params: readonly unknown[],
+    read: (answer: unknown) => T,
+  ): Promise<T> {
+    const answer = await transport.call(method, params)
     try {
       return read(answer)
     } catch (error) {
-      throw new RpcError('malformed', { node, method }, (error as Error).message, { cause: error })
+      if (!(error instanceof UnusableAnswer)) throw error
+      throw new RpcError('malformed', { node: name, method }, error.message, { cause: error })
     }
   }
 
-  async function checkChain(): Promise<void> {
-    if (Date.now() - checkedAtMs > CHAIN_CHECK_INTERVAL_MS) await readChainId()
-    if (wrongChain !== null) throw new RpcError('wrong-chain', { node, method: CHAIN_ID }, wrongChain)
-  }
+  const askHeader = shared((blockNumber: number) =>
+    ask(RPC_METHODS.header, [hex(blockNumber)], (answer) =>
+      readHeader({ blockNumber, nowMs: nowMs() }, answer),
+    ),
+  )
 
-  const readChainId = shared(async () => {
-    const chainId = await call(CHAIN_ID, klay.getChainId, (answer) => readNumber(answer, 'chain id'))
-    checkedAtMs = Date.now()
-    const problem =
-      chainId === options.chainId
-        ? null
-        : `it is on chain ${chainId}, not ${options.chainId}; check RPC_URLS and CHAIN_ID`
-    if (problem !== wrongChain) options.onChainChecked(node, problem)
-    wrongChain = problem
-  })
-
-  const readHead = shared(async () => {
-    const head = await call(
-      HEADER,
-      () => klay.getHeaderByNumber('latest'),
-      (answer) => toHeader(answer ?? {}),
-    )
-    lastHead = { head, readAtMs: Date.now() }
+  const askHead = shared(async () => {
+    const head = await ask(RPC_METHODS.header, ['latest'], (answer) => readHead({ nowMs: nowMs() }, answer))
+    if (!heads.isPlausible(head) && (await askHeader(head.number))?.hash !== head.hash) {
+      const call = { node: name, method: RPC_METHODS.header }
+      const problem = `its head ${head.number} is not plausible: no node was near it, and it does not have the block`
+      throw new RpcError('malformed', call, problem)
+    }
+    sawHead(head)
     return head
   })
 
+  function sawHead(head: Header): void {
+    heads.saw(name, head)
+    lastHead = { head, readAtMs: nowMs() }
+  }
+
   return {
-    name: node,
-    checkChain,
-    readHead,
+    name,
+    provider,
+    checkChain: transport.checkChain,
+    readHead: askHead,
     readRecentHead: async () => {
-      const isRecent = lastHead !== null && Date.now() - lastHead.readAtMs < options.recentHeadMs
-      return lastHead !== null && isRecent ? lastHead.head : readHead()
+      const isRecent = lastHead !== null && nowMs() - lastHead.readAtMs < recentHeadMs
+      return lastHead !== null && isRecent ? lastHead.head : askHead()
     },
-    readHeader: shared((blockNumber: number) =>
-      call(
-        HEADER,
-        () => klay.getHeaderByNumber(blockNumber),
-        (answer) => answer && toHeader(answer),
-      ),
-    ),
+    readHeader: askHeader,
     readBlock: async (blockNumber) => {
-      const block = await call(
-        'klay_getBlockByNumber',
-        () => klay.getBlockByNumber(blockNumber),
-        (answer) => answer && toBlock(answer),
+      const block = await ask(RPC_METHODS.block, [hex(blockNumber), false], (answer) =>
+        readBlock({ blockNumber, nowMs: nowMs() }, answer),
       )
-      if (block?.number !== blockNumber) return null
-      if (lastHead === null || block.number > lastHead.head.number) {
-        lastHead = { head: block, readAtMs: Date.now() }
-      }
+      if (block && (lastHead === null || block.number > lastHead.head.number)) sawHead(block)
       return block
     },
     readBlockReceipts: (block) =>
-      call(
-        'klay_getBlockReceipts',
-        () => klay.getBlockReceipts(block.hash),
-        (answers) => answers && readableReceipts(answers),
-      ),
-    readReceipt: (txHash) =>
-      call(
-        'klay_getTransactionReceipt',
-        () => klay.getTransactionReceipt(txHash),
-        (answer) => answer && toReceipt(answer, txHash),
-      ),
+      ask(RPC_METHODS.blockReceipts, [block.hash], (answer) => readBlockReceipts(block, answer)),
+    readReceipt: (txHash) => ask(RPC_METHODS.receipt, [txHash], (answer) => readReceipt({ txHash }, answer)),
     readTransaction: (txHash) =>
-      call(
-        'klay_getTransactionByHash',
-        () => klay.getTransactionByHash(txHash),
-        (answer) => answer && toKnownTransaction(answer),
-      ),
+      ask(RPC_METHODS.transaction, [txHash], (answer) => readTransaction({ txHash }, answer)),
     readNonce: (sender, blockNumber) =>
-      call(
-        'klay_getTransactionCount',
-        () => klay.getTransactionCount(sender, blockNumber),
-        (answer) => readNumber(answer, 'nonce'),
-      ),
+      ask(RPC_METHODS.transactionCount, [sender, hex(blockNumber)], readAccountNonce),
     close: transport.close,
   }
 }
 
-/** One read for all who ask for the same while it is under way. */
+function hex(blockNumber: number): string {
+  return `0x${blockNumber.toString(16)}`
+}
+
+/** One request for all who ask for the same while it is in flight. */
 function shared<Key extends [] | [number], T>(
   read: (...key: Key) => Promise<T>,
 ): (...key: Key) => Promise<T> {
-  const underWay = new Map<number | undefined, Promise<T>>()
+  const inFlight = new Map<number | undefined, Promise<T>>()
   return (...key) => {
-    const known = underWay.get(key[0])
+    const known = inFlight.get(key[0])
     if (known) return known
-    const reading = read(...key).finally(() => underWay.delete(key[0]))
-    underWay.set(key[0], reading)
+    const reading = read(...key).finally(() => inFlight.delete(key[0]))
+    inFlight.set(key[0], reading)
     return reading
-  }
-}
-
-function toHeader(answer: Readonly<Record<string, unknown>>): Header {
-  return {
-    number: readNumber(answer['number'], 'block number'),
-    hash: String(answer['hash']).toLowerCase(),
-    parentHash: String(answer['parentHash']).toLowerCase(),
-    timeMs: readNumber(answer['timestamp'], 'timestamp') * 1000,
-  }
-}
-
-function toBlock(answer: Readonly<Record<string, unknown>>): Block {
-  const transactions = answer['transactions']
-  if (!Array.isArray(transactions)) throw new Error('it has no list of transactions')
-  return { ...toHeader(answer), txHashes: transactions.map((txHash) => String(txHash).toLowerCase()) }
-}
-
-/** One receipt that can't be read does not take the others along: the queue will ask for it alone. */
-function readableReceipts(answers: readonly Readonly<Record<string, unknown>>[]): Receipt[] {
-  return answers.flatMap((answer) => {
-    try {
-      return [toReceipt(answer, String(answer['transactionHash']).toLowerCase())]
-    } catch {
-      return []
-    }
-  })
-}
-
-function toKnownTransaction(answer: Readonly<Record<string, unknown>>): KnownTransaction {
-  const blockNumber = answer['blockNumber']
-  return {
-    sender: String(answer['from']).toLowerCase(),
-    nonce: readNumber(answer['nonce'], 'nonce'),
-    blockNumber:
-      blockNumber === null || blockNumber === undefined ? null : readNumber(blockNumber, 'blockNumber'),
   }
 }

@@ -1,14 +1,17 @@
-import type { Observation, Query, SeenTransaction } from '../domain/finality.ts'
-import type { NonceSighting } from '../domain/replacement.ts'
+import type { Observation, Query } from '../domain/finality.ts'
+import type { Receipt } from '../domain/receipt.ts'
+import { type Absence, collectAbsence, isEnough, toAbsent } from './absence.ts'
+import type { Header } from './facts/block.ts'
 import type { HeadTracker } from './head-tracker.ts'
-import type { ChainNode, Header, KnownTransaction } from './node.ts'
+import type { ChainNode } from './node.ts'
 import { RpcError } from './rpc-error.ts'
+import { RPC_METHODS } from './rpc-methods.ts'
 
 export interface ObserveOptions {
   /** In order of preference. */
   readonly nodes: readonly ChainNode[]
   readonly heads: HeadTracker
-  /** Fresh nodes that a thorough look asks before it calls a transaction absent. */
+  /** Providers that a thorough check asks before it calls a transaction absent. */
   readonly witnesses: number
   /** Blocks that must follow a block before what it holds is final. */
   readonly finalityDepthBlocks: number
@@ -16,121 +19,89 @@ export interface ObserveOptions {
   readonly redact: (text: string) => string
 }
 
-/** What one fresh node without a receipt said. */
-interface Absence {
-  readonly node: string
-  readonly headNumber: number
-  readonly inPool: boolean
-  readonly seen: SeenTransaction | null
-  readonly sighting: NonceSighting | null
-}
-
 /**
- * Looks at the nodes in their order until one has a receipt, or enough fresh ones have none. Head and receipt
- * are always of one node. If that can't be had, the observation is `unavailable`, with what each node said.
+ * Asks the nodes in their order until one has a receipt, or enough fresh ones have none. Head, receipt and the
+ * canonical header are always of one node, read in this order: an old answer errs towards waiting. If they can't be
+ * had, the observation is `unavailable`, with what each node said.
  */
-export async function observe(
-  query: Query,
-  { nodes, heads, witnesses, finalityDepthBlocks, redact }: ObserveOptions,
-): Promise<Observation> {
-  const needed = query.thorough ? witnesses : 1
+export async function observe(query: Query, options: ObserveOptions): Promise<Observation> {
+  const { nodes, witnesses, redact } = options
   const absences: Absence[] = []
   const errors: string[] = []
   for (const node of nodes) {
+    if (absences.some((absence) => absence.isComplete && absence.node.provider === node.provider)) continue
     try {
-      await node.checkChain()
-      const head = await (query.thorough ? node.readHead() : node.readRecentHead())
-      heads.saw(node.name, head)
-      // Asked together, so that they are one request; of use only if there is no receipt.
-      const knowing =
-        query.known === null || query.thorough ? node.readTransaction(query.txHash) : Promise.resolve(null)
-      knowing.catch(() => undefined)
-      const receipt = await node.readReceipt(query.txHash)
-      if (receipt) {
-        await checkCanonical(node, receipt)
-        return { kind: 'receipt', node: node.name, headNumber: head.number, receipt }
-      }
-      const staleness = heads.staleness(head)
-      if (staleness) {
-        const call = { node: node.name, method: 'klay_getHeaderByNumber' }
-        throw new RpcError('stale', call, `${staleness}, so that it has no receipt says nothing`)
-      }
-      absences.push(await toAbsence(node, head, await knowing, query, finalityDepthBlocks))
-      if (absences.length >= needed) return toAbsent(absences, witnesses)
+      const found = await observeAt(node, query, options)
+      if ('kind' in found) return found
+      absences.push(found)
+      if (isEnough(absences, query, witnesses)) break
     } catch (error) {
       if (!(error instanceof RpcError)) throw error
       errors.push(redact(error.message))
     }
   }
-  // An ordinary look at one fresh node stands; a thorough one that lacks witnesses still found it absent.
-  return absences.length > 0
-    ? toAbsent(absences, witnesses)
-    : { kind: 'unavailable', error: errors.join('; ') }
+  // A thorough check that lacks witnesses still found it absent.
+  if (absences.length > 0) return toAbsent(absences, query, options)
+  return { kind: 'unavailable', error: errors.join('; ') }
 }
 
-/** A receipt counts only if its block is the canonical one at that height, at the node that gave it. */
-async function checkCanonical(
+/** What one node says; rejects with RpcError if that is nothing. */
+async function observeAt(
   node: ChainNode,
-  { blockNumber, blockHash }: { blockNumber: number; blockHash: string },
-): Promise<void> {
-  const canonical = (await node.readHeader(blockNumber))?.hash ?? null
-  if (canonical === blockHash) return
-  const call = { node: node.name, method: 'klay_getTransactionReceipt' }
-  const actual = canonical === null ? 'it has no block' : `its block is ${canonical}`
-  throw new RpcError(
-    'not-canonical',
-    call,
-    `the receipt is of block ${blockHash}, but ${actual} at height ${blockNumber}`,
-  )
-}
-
-/** What a node without a receipt knows of the transaction, and of its sender's nonce. */
-async function toAbsence(
-  node: ChainNode,
-  head: Header,
-  known: KnownTransaction | null,
   query: Query,
-  finalityDepthBlocks: number,
-): Promise<Absence> {
-  const absence = { node: node.name, headNumber: head.number, sighting: null }
-  if (known) return { ...absence, inPool: true, seen: { sender: known.sender, nonce: known.nonce } }
-  if (query.known === null || !query.thorough) return { ...absence, inPool: false, seen: null }
-  const sighting = await sightNonce(node, head, finalityDepthBlocks, query.txHash, query.known)
-  return { ...absence, inPool: false, seen: null, sighting }
+  options: ObserveOptions,
+): Promise<Extract<Observation, { kind: 'receipt' }> | Absence> {
+  const { txHash, known, thorough } = query
+  const head = await (thorough ? node.readHead() : node.readRecentHead())
+  // Asked together, so that they are one request; of use only if there is no receipt.
+  const knowing = known === null || thorough ? node.readTransaction(txHash) : null
+  knowing?.catch(() => undefined)
+  const receipt = await node.readReceipt(txHash)
+  if (receipt) {
+    const headNumber = await readHeadAbove(node, receipt, head, options.finalityDepthBlocks)
+    return { kind: 'receipt', node: node.name, headNumber, receipt }
+  }
+  const staleness = options.heads.staleness(head)
+  if (staleness) {
+    const call = { node: node.name, method: RPC_METHODS.header }
+    throw new RpcError('stale', call, `${staleness}, so that it has no receipt says nothing`)
+  }
+  return collectAbsence(node, head, knowing, query, options)
 }
 
 /**
- * Whether the sender's nonce is used up for good. It is read at the newest final block: what a reorganisation can
- * take away is no evidence, and may be our own transaction in a block that the node has not indexed yet. Receipt
- * and transaction are looked for again afterwards, at a head at least as new: behind a load balancer each answer
- * may come from another machine.
+ * Checks that the receipt's block is the canonical one at its height, at the node that gave it, and returns how far the
+ * node's chain goes. Where blocks must follow, it is no more than the node shows of them: the head that it said may be
+ * of another machine.
  */
-async function sightNonce(
+async function readHeadAbove(
   node: ChainNode,
+  receipt: Receipt,
   head: Header,
   finalityDepthBlocks: number,
-  txHash: string,
-  known: SeenTransaction,
-): Promise<NonceSighting | null> {
-  const finalNumber = Math.max(0, head.number - finalityDepthBlocks)
-  const nonce = await node.readNonce(known.sender, finalNumber)
-  if (nonce <= known.nonce) return null
-  const headAfter = await node.readHead()
-  if (headAfter.number < head.number) return null
-  if ((await node.readReceipt(txHash)) || (await node.readTransaction(txHash))) return null
-  return { node: node.name, headNumber: headAfter.number, nonce }
+): Promise<number> {
+  const { blockNumber } = receipt
+  const finalizing = blockNumber + finalityDepthBlocks
+  const isDepthClaimed = finalityDepthBlocks > 0 && head.number >= finalizing
+  const [canonical, top] = await Promise.all([
+    node.readHeader(blockNumber),
+    isDepthClaimed ? node.readHeader(finalizing) : null,
+  ])
+  checkCanonical(node, receipt, canonical)
+  if (finalityDepthBlocks === 0) return head.number
+  return top ? finalizing : Math.min(head.number, finalizing - 1)
 }
 
-function toAbsent(absences: readonly Absence[], witnesses: number): Observation {
-  const sightings = absences.flatMap(({ sighting }) => sighting ?? [])
-  const agreed = sightings.length === absences.length && sightings.length >= witnesses
-  return {
-    kind: 'absent',
-    nodes: absences.map(({ node }) => node),
-    providers: absences.length,
-    headNumber: Math.min(...absences.map(({ headNumber }) => headNumber)),
-    inPool: absences.some(({ inPool }) => inPool),
-    seen: absences.find(({ seen }) => seen)?.seen ?? null,
-    replacement: agreed ? sightings : [],
-  }
+function checkCanonical(
+  node: ChainNode,
+  { blockNumber, blockHash }: Receipt,
+  canonical: Header | null,
+): void {
+  if (canonical?.hash === blockHash) return
+  const actual = canonical === null ? 'it has no block' : `its block is ${canonical.hash}`
+  throw new RpcError(
+    'not-canonical',
+    { node: node.name, method: RPC_METHODS.receipt },
+    `the receipt is of block ${blockHash}, but ${actual} at height ${blockNumber}`,
+  )
 }

@@ -1,10 +1,16 @@
+import { storableText } from '../domain/storable-text.ts'
+
 /** How a call to a node failed. None of these says anything about a transaction. */
 export type RpcErrorCode =
   | 'timeout'
+  /** No connection could be made: nothing was asked. */
+  | 'unreachable'
+  /** The connection failed after it was made. */
   | 'network'
   | 'http-status'
   | 'rate-limited'
   | 'too-large'
+  /** Not an answer to the question, or not one that can be used. */
   | 'malformed'
   | 'rpc-error'
   | 'wrong-chain'
@@ -14,6 +20,9 @@ export type RpcErrorCode =
   | 'busy'
   /** Not asked: the node failed again and again a moment ago. */
   | 'resting'
+
+/** A node may put a whole page or the data of a revert into an error; it is kept with the transaction and logged. */
+export const MAX_DETAIL_CHARACTERS = 500
 
 /** A call to a node that brought no result. The message names the node without its path, which may hold a key. */
 export class RpcError extends Error {
@@ -36,11 +45,12 @@ export class RpcError extends Error {
       status = null,
     }: { cause?: unknown; retryAfterMs?: number | null; status?: number | null } = {},
   ) {
-    super(`${method} at node ${node} failed: ${detail}`, { cause })
+    const kept = storableText(detail, MAX_DETAIL_CHARACTERS)
+    super(`${method} at node ${node} failed: ${kept}`, { cause })
     this.code = code
     this.node = node
     this.method = method
-    this.detail = detail
+    this.detail = kept
     this.retryAfterMs = retryAfterMs
     this.status = status
   }

@@ -1,10 +1,12 @@
 import { Agent, type Dispatcher, request } from 'undici'
 import { readRetryAfter } from '../domain/retry-after.ts'
+import { shown } from './facts/fields.ts'
+import { errorOf } from './facts/response.ts'
 import { RpcError } from './rpc-error.ts'
 
 export interface JsonRpcRequest {
-  readonly jsonrpc: string
-  readonly id: number | string
+  readonly jsonrpc: '2.0'
+  readonly id: number
   readonly method: string
   readonly params: readonly unknown[]
 }
@@ -13,27 +15,45 @@ export interface JsonRpcRequest {
 export type JsonRpcPayload = JsonRpcRequest | readonly JsonRpcRequest[]
 
 export interface RpcTransportOptions {
+  /** The node's name in errors and metrics. */
+  readonly name: string
   readonly url: string
   /** Limit of one call, from the first byte sent to the last one read. */
   readonly timeoutMs: number
   readonly maxAnswerBytes: number
+  /** Takes secrets out of what a node said: some repeat the key of the URL they were asked under. */
+  readonly redact: (text: string) => string
 }
 
 export interface RpcTransport {
-  /** The node's host and port; what else its URL holds may be a secret. */
+  /** The node's name. */
   readonly node: string
-  /** Posts one request or a batch; resolves with the parsed body, rejects with RpcError. */
+  /** Posts one request or a batch; resolves with the parsed body, which is no error object, rejects with RpcError. */
   send(payload: JsonRpcPayload): Promise<unknown>
   close(): Promise<void>
 }
 
+/** Codes of Node and undici for a connection that could not be made. */
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
 /** What a Retry-After may ask for at most. */
 const MAX_RETRY_AFTER_MS = 300_000
 
 /** JSON-RPC over HTTP: a limit on the time and size of each call, and the HTTP status honoured. */
-export function createRpcTransport({ url, timeoutMs, maxAnswerBytes }: RpcTransportOptions): RpcTransport {
+export function createRpcTransport({
+  name: node,
+  url,
+  timeoutMs,
+  maxAnswerBytes,
+  redact,
+}: RpcTransportOptions): RpcTransport {
   const { target, authorization } = splitCredentials(url)
-  const node = target.host
   const agent = new Agent({ connect: { timeout: timeoutMs } })
 
   async function send(payload: JsonRpcPayload): Promise<unknown> {
@@ -47,8 +67,8 @@ export function createRpcTransport({ url, timeoutMs, maxAnswerBytes }: RpcTransp
       throw new RpcError('http-status', call, `HTTP status ${statusCode}`, { status: statusCode })
     }
     const answer = parse(text, call)
-    const error = errorAnswerOf(answer)
-    if (error) throw toRpcError(error, call)
+    const error = errorOf(answer)
+    if (error) throw toRpcError(error, call, redact)
     return answer
   }
 
@@ -90,14 +110,17 @@ export function createRpcTransport({ url, timeoutMs, maxAnswerBytes }: RpcTransp
     }
     const reason =
       error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)
-    return new RpcError('network', call, reason, { cause: error })
+    return new RpcError(UNREACHABLE.has(reason) ? 'unreachable' : 'network', call, reason, { cause: error })
   }
 
   return { node, send, close: () => agent.destroy() }
 }
 
+/** What stands for the method of a batch, in errors and metrics. */
+export const BATCH = 'batch'
+
 export function methodOf(payload: JsonRpcPayload): string {
-  return Array.isArray(payload) ? 'batch' : (payload as JsonRpcRequest).method
+  return Array.isArray(payload) ? BATCH : (payload as JsonRpcRequest).method
 }
 
 function parse(text: string, call: { node: string; method: string }): unknown {
@@ -108,21 +131,18 @@ function parse(text: string, call: { node: string; method: string }): unknown {
   }
 }
 
-interface ErrorAnswer {
-  readonly code?: unknown
-  readonly message?: unknown
-}
+/** Text beyond it would be cut anyway, and need not be searched for secrets. */
+const MAX_SEARCHED_CHARACTERS = 10_000
 
-/** The error of a JSON-RPC answer; null if it is none. */
-export function errorAnswerOf(answer: unknown): ErrorAnswer | null {
-  if (typeof answer !== 'object' || answer === null) return null
-  const { error } = answer as { error?: unknown }
-  return typeof error === 'object' ? error : null
-}
-
-export function toRpcError({ code, message }: ErrorAnswer, call: { node: string; method: string }): RpcError {
+/** A node's error as ours. Secrets are taken out before the text is cut: of half a secret nobody could tell. */
+export function toRpcError(
+  { code, message }: { readonly code: unknown; readonly message: unknown },
+  call: { node: string; method: string },
+  redact: (text: string) => string,
+): RpcError {
   const status = typeof code === 'number' ? code : null
-  return new RpcError('rpc-error', call, `${String(message)} (code ${String(code)})`, { status })
+  const text = typeof message === 'string' ? message.slice(0, MAX_SEARCHED_CHARACTERS) : shown(message)
+  return new RpcError('rpc-error', call, `${redact(text)} (code ${shown(code)})`, { status })
 }
 
 function splitCredentials(url: string): { target: URL; authorization: Record<string, string> } {

@@ -40,7 +40,7 @@ export async function runCommand(name: string, work: () => Promise<void> | void)
 export function commandConfig(): Config {
   const settings = commandSettings()
   if (settings['RPC_URLS']?.trim()) return readSettings(settings)
-  return { ...readSettings({ ...settings, RPC_URLS: NO_NODES_NEEDED }), rpcUrls: null }
+  return { ...readSettings({ ...settings, RPC_URLS: NO_NODES_NEEDED }), rpcEndpoints: null }
 }
 
 /** The environment; where it names no database, the parts of a `start` that runs in this folder. */
@@ -122,16 +122,20 @@ const UNDEFINED_TABLE = '42P01'
 const UNDEFINED_COLUMN = '42703'
 
 /** The settings that hold credentials. */
-export function urlsOf({ databaseUrl, amqpUrl, rpcUrls, rpcWebSocketUrls }: Config): string[] {
-  return [databaseUrl, amqpUrl, ...(rpcUrls ?? []), ...rpcWebSocketUrls].filter((url) => url !== null)
+export function urlsOf({ databaseUrl, amqpUrl, rpcEndpoints, rpcWebSocketUrls }: Config): string[] {
+  const rpcUrls = (rpcEndpoints ?? []).map(({ url }) => url)
+  return [databaseUrl, amqpUrl, ...rpcUrls, ...rpcWebSocketUrls].filter((url) => url !== null)
 }
+
+/** What may stand before a node's URL, however it is written. */
+const LABEL = /^[^:/=]*=/
 
 /** The same, also where the configuration could not be read. */
 export function urlsIn(environment: Readonly<Record<string, string | undefined>>): string[] {
   return ['DATABASE_URL', 'AMQP_URL', 'RPC_URLS', 'RPC_WS_URLS'].flatMap((variable) =>
     (environment[variable] ?? '')
       .split(',')
-      .map((url) => url.trim())
+      .map((url) => url.trim().replace(LABEL, ''))
       .filter((url) => URL.canParse(url)),
   )
 }

@@ -8,7 +8,7 @@ const ANNOUNCEMENT_TIMEOUT_MS = 10_000
 
 /** The nodes: whether they answer, are on the right chain, and are up to date. */
 export async function checkNodes(config: Config): Promise<readonly Finding[]> {
-  if (config.rpcUrls === null) {
+  if (config.rpcEndpoints === null) {
     const text = 'RPC_URLS is not set: a worker has no node to ask'
     return [warn('nodes', text, "set RPC_URLS; only 'confirmd start' brings a development chain of its own")]
   }

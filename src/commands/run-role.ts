@@ -57,7 +57,7 @@ async function provideParts(
     const say = config.production ? log.warn.bind(log) : log.info.bind(log)
     say({ insteadSet: 'AMQP_URL' }, 'embedded: the table is the check queue, there is no RabbitMQ')
   }
-  if (role === 'start' && (config.databaseUrl === null || config.rpcUrls === null)) {
+  if (role === 'start' && (config.databaseUrl === null || config.rpcEndpoints === null)) {
     const { embedMissing } = await import('../dev/embed.ts')
     const { parts, urlsFile, ...urls } = await embedMissing(config, lifecycle)
     for (const { part, location, insteadSet } of parts) {
@@ -66,10 +66,10 @@ async function provideParts(
     log.info({ urlsFile }, `embedded: for a backend beside it, the URLs are in ${urlsFile}`)
     return { ...config, ...urls }
   }
-  const { databaseUrl, rpcUrls } = config
+  const { databaseUrl, rpcEndpoints } = config
   const missing = [
     ...(databaseUrl === null ? ['DATABASE_URL'] : []),
-    ...(role === 'worker' && rpcUrls === null ? ['RPC_URLS'] : []),
+    ...(role === 'worker' && rpcEndpoints === null ? ['RPC_URLS'] : []),
   ]
   if (databaseUrl === null || missing.length > 0) {
     throw new Error(

@@ -62,7 +62,7 @@ async function diagnose(
   { id, chain: name }: Transaction,
 ): Promise<Diagnosis | null> {
   const without = { ...config, rpcWebSocketUrls: [] }
-  const hasNodes = config.rpcUrls !== null && name === config.chain
+  const hasNodes = config.rpcEndpoints !== null && name === config.chain
   const chain =
     hasNodes &&
     (await openConfiguredChain({ config: without, log: SILENT_LOG }, { rpcCalled: () => undefined }))

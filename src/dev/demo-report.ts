@@ -1,6 +1,6 @@
-import { createKlay } from '../chain/caver.ts'
-import { createCaverProvider } from '../chain/caver-provider.ts'
-import { readNumber } from '../chain/quantity.ts'
+import { readHeader } from '../chain/facts/block.ts'
+import { readResponse } from '../chain/facts/response.ts'
+import { RPC_METHODS } from '../chain/rpc-methods.ts'
 import { createRpcTransport } from '../chain/rpc-transport.ts'
 import type { TransactionStatus } from '../domain/transaction.ts'
 
@@ -75,15 +75,7 @@ const COLUMNS = ['hash', 'verdict', 'reason', 'retries', 'block to commit', 'ord
 
 /** The table of the demo; the time from block to commit counts from the block's timestamp, in whole seconds. */
 export async function renderRows(rows: readonly DemoRow[], rpcUrl: string): Promise<string> {
-  const transport = createRpcTransport({ url: rpcUrl, timeoutMs: 5_000, maxAnswerBytes: 1_000_000 })
-  const klay = createKlay(createCaverProvider(transport))
-  const minedAtMs = new Map<string, number>()
-  for (const { block_number: block } of rows) {
-    if (block === null || minedAtMs.has(block)) continue
-    const header = await klay.getHeaderByNumber(Number(block))
-    minedAtMs.set(block, readNumber(header?.['timestamp'], 'timestamp') * 1000)
-  }
-  await transport.close()
+  const minedAtMs = await readBlockTimes(rows, rpcUrl)
   const cells = rows.map((row) => [
     shorten(row.tx_hash),
     row.status,
@@ -101,6 +93,31 @@ export async function renderRows(rows: readonly DemoRow[], rpcUrl: string): Prom
       .join('  ')
       .trimEnd()
   return [line(COLUMNS), line(widths.map((width) => '─'.repeat(width))), ...cells.map(line)].join('\n')
+}
+
+/** When the blocks of these rows were made, by their numbers. */
+async function readBlockTimes(
+  rows: readonly DemoRow[],
+  rpcUrl: string,
+): Promise<ReadonlyMap<string, number>> {
+  const transport = createRpcTransport({
+    name: 'development chain',
+    url: rpcUrl,
+    timeoutMs: 5_000,
+    maxAnswerBytes: 1_000_000,
+    redact: (text) => text,
+  })
+  const minedAtMs = new Map<string, number>()
+  for (const block of new Set(rows.flatMap(({ block_number: each }) => each ?? []))) {
+    const params = [`0x${Number(block).toString(16)}`]
+    const request = { jsonrpc: '2.0', id: 1, method: RPC_METHODS.header, params } as const
+    const response = readResponse(request, await transport.send(request))
+    if (response.kind === 'error') continue
+    const header = readHeader({ blockNumber: Number(block), nowMs: Date.now() }, response.result)
+    if (header) minedAtMs.set(block, header.timeMs)
+  }
+  await transport.close()
+  return minedAtMs
 }
 
 function blockToCommit(row: DemoRow, minedAtMs: ReadonlyMap<string, number>): string {

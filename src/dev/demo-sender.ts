@@ -1,6 +1,6 @@
 import CaverClass from 'caver-js'
-import { createCaverProvider } from '../chain/caver-provider.ts'
 import { createRpcTransport } from '../chain/rpc-transport.ts'
+import { createCaverProvider } from './caver-provider.ts'
 
 /** Sends transactions to the development chain through caver-js, as a backend would. */
 export interface DemoSender {
@@ -45,7 +45,13 @@ interface SigningCaver {
 }
 
 export async function createDemoSender(rpcUrl: string, chainId: number): Promise<DemoSender> {
-  const transport = createRpcTransport({ url: rpcUrl, timeoutMs: 10_000, maxAnswerBytes: 1_000_000 })
+  const transport = createRpcTransport({
+    name: 'development chain',
+    url: rpcUrl,
+    timeoutMs: 10_000,
+    maxAnswerBytes: 1_000_000,
+    redact: (text) => text,
+  })
   const Caver = CaverClass as unknown as new (provider: object) => SigningCaver
   const caver = new Caver(createCaverProvider(transport))
   const keyring = caver.wallet.keyring.createFromPrivateKey(DEVELOPMENT_KEY)

@@ -12,7 +12,7 @@ export interface EmbeddedPart {
   readonly insteadSet: string
 }
 
-interface Embedded extends Pick<Config, 'rpcUrls' | 'rpcWebSocketUrls'> {
+interface Embedded extends Pick<Config, 'rpcEndpoints' | 'rpcWebSocketUrls'> {
   readonly databaseUrl: string
   readonly parts: readonly EmbeddedPart[]
   /** Holds the URLs of the embedded parts while we run. */
@@ -26,7 +26,7 @@ const POSTGRES_FOLDER = 'postgres'
 export async function embedMissing(config: Config, lifecycle: Lifecycle): Promise<Embedded> {
   const folder = resolve(FOLDER)
   const parts: EmbeddedPart[] = []
-  let { databaseUrl, rpcUrls, rpcWebSocketUrls } = config
+  let { databaseUrl, rpcEndpoints, rpcWebSocketUrls } = config
   if (databaseUrl === null) {
     const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
     const postgres = await startEmbeddedPostgres({ folder: join(folder, POSTGRES_FOLDER) })
@@ -38,13 +38,13 @@ export async function embedMissing(config: Config, lifecycle: Lifecycle): Promis
       insteadSet: 'DATABASE_URL',
     })
   }
-  if (rpcUrls === null) {
+  if (rpcEndpoints === null) {
     const { startDevelopmentChain } = await import('./development-chain.ts')
     await mkdir(folder, { recursive: true })
     const stateFile = join(folder, 'chain.json')
     const chain = await startDevelopmentChain({ chainId: config.chainId, stateFile })
     lifecycle.add('development chain', chain.stop)
-    rpcUrls = [chain.url]
+    rpcEndpoints = [{ url: chain.url, label: null }]
     rpcWebSocketUrls = [chain.webSocketUrl]
     parts.push({
       part: 'development chain',
@@ -54,10 +54,10 @@ export async function embedMissing(config: Config, lifecycle: Lifecycle): Promis
   }
   const embedded = {
     ...(config.databaseUrl === null ? { DATABASE_URL: databaseUrl } : {}),
-    ...(config.rpcUrls === null ? { RPC_URLS: rpcUrls.join(',') } : {}),
+    ...(config.rpcEndpoints === null ? { RPC_URLS: rpcEndpoints.map(({ url }) => url).join(',') } : {}),
   }
   lifecycle.add('file of URLs', await writeUrls(resolve(URLS_FILE), embedded))
-  return { databaseUrl, rpcUrls, rpcWebSocketUrls, parts, urlsFile: URLS_FILE }
+  return { databaseUrl, rpcEndpoints, rpcWebSocketUrls, parts, urlsFile: URLS_FILE }
 }
 
 /** Resolves with what takes the file away again. It holds a password: only we may read it. */

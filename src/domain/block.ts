@@ -18,10 +18,12 @@ export interface BlockSource {
   newest(): Promise<number>
   /** The first final block that is not older than a time; the newest if all are. */
   firstSince(timeMs: number): Promise<number>
-  /** The final blocks from this number on, as far as there are any; at most `limit`. */
+  /** The final blocks from this number on, as far as there are any; at most `limit`. Each is the next one's parent. */
   read(from: number, limit: number): Promise<readonly FinalBlock[]>
   /** Waits for so long, or until the block is said to be there: only then may asking for it be of use sooner. */
   wait(blockNumber: number, timeoutMs: number, signal: AbortSignal): Promise<void>
+  /** The hash of the canonical block at this height, at the node that is read now; null if it has no such block. */
+  hashAt(blockNumber: number): Promise<string | null>
   /** Receipts of these transactions of the block, from the node that gave it; without those it can't give. */
   receiptsOf(block: FinalBlock, txHashes: readonly string[]): Promise<readonly Receipt[]>
 }

@@ -36,6 +36,8 @@ export type Observation =
       readonly seen: SeenTransaction | null
       /** Sightings that its nonce is used up, one of each provider; empty unless as many agreed as are asked for. */
       readonly replacement: readonly NonceSighting[]
+      /** What of the further evidence could not be had, a sentence each; the absence stands without it. */
+      readonly notes?: readonly string[]
     }
   | { readonly kind: 'unavailable'; readonly error: string }
 

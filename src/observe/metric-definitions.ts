@@ -19,7 +19,7 @@ export interface HistogramDefinition extends MetricDefinition {
   readonly buckets: readonly number[]
 }
 
-const NODE = 'host and port of a node'
+const NODE = 'label of a node, or its host and port'
 
 /** Counted by a process since its start. A counter of a closed list of values starts at 0, so no first one is missed. */
 export const COUNTERS = {

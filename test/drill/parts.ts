@@ -48,7 +48,7 @@ export interface PartsOptions {
  * Whether RPC_URLS names each node's provider, as in `north=http://127.0.0.1:1`. Without labels all nodes of this
  * machine are of one provider.
  */
-const LABELLED = false
+const LABELLED = true
 const PROVIDERS = ['north', 'east', 'south']
 
 /** For drills that are about the queue: nothing else settles what it would have lost. */

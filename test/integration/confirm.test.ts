@@ -23,7 +23,7 @@ describeOnEachQueue('from the hash to the verdict', (kind) => {
       is_confirmed: true,
       block_number: '101',
       gas_used: '21000',
-      effective_gas_price: '25000000000',
+      effective_gas_price: '50000000000',
       failure_code: null,
       next_check_at: null,
       receipt: { transactionHash: txHash, status: '0x1' },

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { closeAtOnce, listenOnLoopback } from '../../src/dev/ports.ts'
+import { recordedFields } from './kaia-answers.ts'
 
 /** How the node answers a call, before it looks at the script: null means as it should. */
 export type Fault = (method: string, params: readonly unknown[]) => Answer | null
@@ -9,6 +10,8 @@ export type Fault = (method: string, params: readonly unknown[]) => Answer | nul
 export type Answer =
   | { readonly kind: 'result'; readonly result: unknown }
   | { readonly kind: 'error'; readonly code: number; readonly message: string }
+  /** The whole response object of the call, whatever it is. */
+  | { readonly kind: 'response'; readonly response: unknown }
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Record<string, string> }
   /** The right answer, late. */
   | { readonly kind: 'slow'; readonly delayMs: number }
@@ -17,13 +20,16 @@ export type Answer =
   | { readonly kind: 'disconnect' }
 
 /** What a request meets, not a call. */
-type WholeAnswer = Exclude<Answer, { readonly kind: 'result' | 'error' }>
+type WholeAnswer = Exclude<Answer, { readonly kind: 'result' | 'error' | 'response' }>
 
-/** A JSON-RPC node that answers from a script, for faults that no real node makes on demand. */
+/**
+ * A JSON-RPC node that answers from a script, for faults that no real node makes on demand. Its answers are those of a
+ * real Kaia node, with other hashes, numbers and outcomes.
+ */
 export interface ScriptedNode {
   readonly url: string
   /** Puts a transaction on the chain, in a new block. */
-  include(txHash: string, outcome?: { succeeded?: boolean; txError?: string }): void
+  include(txHash: string, outcome?: Outcome): void
   /** Takes it off again, as a node that lags or a chain that forks would. */
   exclude(txHash: string): void
   /** Puts a transaction into the pool, where it can be seen with sender and nonce; `drop` takes it out. */
@@ -45,15 +51,35 @@ export interface ScriptedNode {
   stop(): Promise<void>
 }
 
+export interface Outcome {
+  readonly succeeded?: boolean
+  readonly txError?: string
+  /** Left out: those under which it is in the pool, or any. */
+  readonly sender?: string
+  readonly nonce?: number
+}
+
 interface Call {
   id: number
   method: string
   params: unknown[]
 }
 
+/** Where a transaction is, and what is particular to it in its receipt. */
+interface Included {
+  readonly blockNumber: number
+  readonly fields: { readonly from: string; readonly nonce: string }
+}
+
+const SENDER = `0x${'90'.repeat(20)}`
+const OF_ONE_CALL: ReadonlySet<Answer['kind']> = new Set(['result', 'error', 'response'])
+const RECEIPT = recordedFields('valueTransfer', 'klay_getTransactionReceipt')
+const TRANSACTION = recordedFields('valueTransfer', 'klay_getTransactionByHash')
+const { transactions: _, ...HEADER } = recordedFields('block', 'klay_getBlockByNumber')
+
 export async function startScriptedNode(): Promise<ScriptedNode> {
   let head = 100
-  const receipts = new Map<string, { blockNumber: string }>()
+  const included = new Map<string, Included>()
   const pool = new Map<string, { from: string; nonce: string }>()
   const nonces = new Map<string, { nonce: number; since: number }>()
   const asked = new Map<string, number[]>()
@@ -65,20 +91,18 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     fault: () => null,
     chainId: 8217,
     headAgeMs: 0,
-    include: (txHash, { succeeded = true, txError } = {}) => {
+    include: (txHash, { succeeded = true, txError, sender, nonce } = {}) => {
       head += 1
-      receipts.set(txHash, {
-        transactionHash: txHash,
-        blockHash: blockHash(head),
-        blockNumber: hex(head),
-        transactionIndex: '0x0',
-        gasUsed: '0x5208',
-        effectiveGasPrice: '0x5d21dba00',
+      const { from, nonce: pooled } = pool.get(txHash) ?? { from: SENDER, nonce: '0x0' }
+      const fields = {
+        from: sender ?? from,
+        nonce: nonce === undefined ? pooled : hex(nonce),
         status: succeeded ? '0x1' : '0x0',
         ...(txError === undefined ? {} : { txError }),
-      } as { blockNumber: string })
+      }
+      included.set(txHash, { blockNumber: head, fields })
     },
-    exclude: (txHash) => void receipts.delete(txHash),
+    exclude: (txHash) => void included.delete(txHash),
     pend: (txHash, sender, nonce) => void pool.set(txHash, { from: sender, nonce: hex(nonce) }),
     drop: (txHash) => void pool.delete(txHash),
     setNonce: (sender, nonce) => void nonces.set(sender, { nonce, since: head }),
@@ -100,26 +124,46 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
         return headerAt(first === 'latest' ? head : Number(first))
       case 'klay_getBlockByNumber': {
         const header = headerAt(Number(first))
-        return header && { ...header, transactions: receiptsAt(hex(Number(first))).map(([txHash]) => txHash) }
+        return header && { ...header, transactions: hashesAt(Number(first)) }
       }
       case 'klay_getBlockReceipts':
-        return receiptsAt(hex(Number(first))).map(([, receipt]) => receipt)
+        return hashesAt(Number(first)).map(receiptOf)
       case 'klay_getTransactionReceipt':
-        return receipts.get(first) ?? null
-      case 'klay_getTransactionByHash': {
-        const mined = receipts.get(first)
-        const pending = pool.get(first)
-        return pending ? { ...pending, blockNumber: mined?.blockNumber ?? null } : null
-      }
+        return receiptOf(first)
+      case 'klay_getTransactionByHash':
+        return transactionOf(first)
       case 'klay_getTransactionCount':
         return hex(nonceAt(first.toLowerCase(), Number(params[1])))
       default:
-        throw new Error(`the scripted node does not know ${method}`)
+        return undefined
     }
   }
 
-  function receiptsAt(blockNumber: string): [string, { blockNumber: string }][] {
-    return [...receipts].filter(([, receipt]) => receipt.blockNumber === blockNumber)
+  function hashesAt(blockNumber: number): string[] {
+    return [...included].filter(([, each]) => each.blockNumber === blockNumber).map(([txHash]) => txHash)
+  }
+
+  function placeOf(txHash: string): object | null {
+    const found = included.get(txHash)
+    if (!found) return null
+    const { blockNumber } = found
+    const transactionIndex = hex(hashesAt(blockNumber).indexOf(txHash))
+    return { blockHash: blockHash(blockNumber), blockNumber: hex(blockNumber), transactionIndex }
+  }
+
+  function receiptOf(txHash: string): object | null {
+    const found = included.get(txHash)
+    if (!found) return null
+    const place = placeOf(txHash)
+    return { ...RECEIPT, ...found.fields, ...place, transactionHash: txHash, senderTxHash: txHash }
+  }
+
+  function transactionOf(txHash: string): object | null {
+    const known = pool.get(txHash) ?? included.get(txHash)?.fields
+    if (!known) return null
+    const { from, nonce } = known
+    const place = placeOf(txHash) ?? { blockHash: null, blockNumber: null, transactionIndex: null }
+    return { ...TRANSACTION, from, nonce, ...place, hash: txHash, senderTxHash: txHash }
   }
 
   function nonceAt(sender: string, blockNumber: number): number {
@@ -130,7 +174,8 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
   function headerAt(number: number): object | null {
     if (number > head) return null
     const timestamp = Math.floor((Date.now() - node.headAgeMs) / 1000)
-    return { number: hex(number), hash: blockHash(number), timestamp: hex(timestamp) }
+    const parentHash = blockHash(Math.max(0, number - 1))
+    return { ...HEADER, number: hex(number), hash: blockHash(number), parentHash, timestamp: hex(timestamp) }
   }
 
   function respond(payload: Call | Call[], response: ServerResponse): void {
@@ -141,12 +186,15 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
       const txHash = String(params[0])
       asked.set(txHash, [...(asked.get(txHash) ?? []), Date.now()])
     }
-    const rightAnswer = (call: Call): Answer => ({ kind: 'result', result: resultOf(call) })
+    const rightAnswer = (call: Call): Answer => {
+      const result = resultOf(call)
+      return result === undefined
+        ? { kind: 'error', code: -32_601, message: `the method ${call.method} does not exist` }
+        : { kind: 'result', result }
+    }
     const answers = calls.map((call) => node.fault(call.method, call.params) ?? rightAnswer(call))
     // What a request meets as a whole, all calls of its batch meet.
-    const whole = answers.find(
-      (answer): answer is WholeAnswer => answer.kind !== 'result' && answer.kind !== 'error',
-    )
+    const whole = answers.find((answer): answer is WholeAnswer => !OF_ONE_CALL.has(answer.kind))
     if (whole) respondAsWhole(whole, () => send(calls.map(rightAnswer)), response)
     else send(answers)
 
@@ -156,11 +204,12 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     }
   }
 
-  function frameOf(call: Call | undefined, answer: Answer): object {
+  function frameOf(call: Call | undefined, answer: Answer): unknown {
+    if (answer.kind === 'response') return answer.response
     const frame = { jsonrpc: '2.0', id: call?.id }
     if (answer.kind === 'result') return { ...frame, result: answer.result }
-    const error = answer.kind === 'error' ? { code: answer.code, message: answer.message } : null
-    return { ...frame, error }
+    if (answer.kind === 'error') return { ...frame, error: { code: answer.code, message: answer.message } }
+    return frame
   }
 
   function respondAsWhole(answer: WholeAnswer, sendRight: () => void, response: ServerResponse): void {

@@ -8,13 +8,28 @@ export interface ScriptedServer {
   stop(): Promise<void>
 }
 
+export type ScriptedResponse =
+  | { readonly status?: number; readonly delayMs?: number; readonly body: unknown }
+  /** The connection ends without an answer. */
+  | 'disconnect'
+  /** No answer, and no end. */
+  | 'hang'
+
 export async function startScriptedServer(
-  respond: (body: string) => { readonly status?: number; readonly body: unknown },
+  respond: (body: string) => ScriptedResponse,
 ): Promise<ScriptedServer> {
   const server = createServer((request, response) => {
     void text(request).then((given) => {
-      const { status = 200, body } = respond(given)
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+      const answer = respond(given)
+      if (answer === 'hang') return
+      if (answer === 'disconnect') {
+        response.destroy()
+        return
+      }
+      const { status = 200, delayMs = 0, body } = answer
+      setTimeout(() => {
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+      }, delayMs)
     })
   })
   const port = await listenOnLoopback(server)

@@ -16,7 +16,7 @@ describe('the configuration', () => {
     expect(readConfig({})).toMatchObject({
       databaseUrl: null,
       amqpUrl: null,
-      rpcUrls: null,
+      rpcEndpoints: null,
       chain: 'kaia',
       chainId: 8217,
       host: '127.0.0.1',
@@ -52,7 +52,10 @@ describe('the configuration', () => {
 
   it('reads lists with spaces and takes blank values as not given', () => {
     const config = readConfig({ RPC_URLS: 'http://a:1, https://b/key', RETRY_LIMIT: ' ', CHAIN: '' })
-    expect(config.rpcUrls).toEqual(['http://a:1', 'https://b/key'])
+    expect(config.rpcEndpoints).toEqual([
+      { url: 'http://a:1', label: null },
+      { url: 'https://b/key', label: null },
+    ])
     expect(config.retryLimit).toBe(10)
     expect(config.chain).toBe('kaia')
   })
@@ -94,6 +97,27 @@ describe('the configuration', () => {
       expect.stringMatching(/^DATABASE_URL must be a URL/),
       'RPC_WS_URLS must be a URL without #: within a password it is written %23',
     ])
+  })
+
+  it('takes nodes with labels, and a URL that has = in it', () => {
+    const config = readConfig({ RPC_URLS: 'alchemy=https://a/v2/key=1, https://b/?key=x' })
+    expect(config.rpcEndpoints).toEqual([
+      { url: 'https://a/v2/key=1', label: 'alchemy' },
+      { url: 'https://b/?key=x', label: null },
+    ])
+  })
+
+  it.each([
+    ['one=http://a,one=http://b', "must not give two nodes the name 'one'"],
+    ['a=http://b,http://a', "must not give two nodes the name 'a'"],
+    ['one=http://a/secret,two=http://a/secret', 'must not name one node twice: numbers 1 and 2'],
+    ['http://a/secret,http://b,http://a/secret', 'must not name one node twice: numbers 1 and 3'],
+    ['Upper=http://secret', 'must be a URL that begins with http:// or https://'],
+    ['=http://secret', 'must be a URL that begins with http:// or https://'],
+    ['one=', 'must be a URL that begins with http:// or https://'],
+    ['one=two=http://secret', 'must be a URL that begins with http:// or https://'],
+  ])('refuses the nodes %s', (text, problem) => {
+    expect(problemsOf({ RPC_URLS: text })).toEqual([`RPC_URLS ${problem}`])
   })
 
   it('in production, needs a database and nodes, and does without RabbitMQ', () => {

@@ -1,5 +1,4 @@
-import type { CallTransport } from './batching-transport.ts'
-import type { JsonRpcRequest } from './rpc-transport.ts'
+import type { JsonRpcRequest, RpcTransport } from '../chain/rpc-transport.ts'
 
 type Callback = (error: Error | null, response?: unknown) => void
 
@@ -11,9 +10,9 @@ export interface CaverProvider {
 
 /**
  * caver-js on our transport. Its own HttpProvider has no time limit, ignores the HTTP status and calls back
- * twice on abort. Its BatchRequest is not used: the transport makes batches of whatever is called together.
+ * twice on abort.
  */
-export function createCaverProvider(transport: CallTransport): CaverProvider {
+export function createCaverProvider(transport: RpcTransport): CaverProvider {
   return {
     send(call, callback) {
       transport.send(call).then(
