@@ -38,6 +38,14 @@ export interface Supervised {
   stop(): Promise<void>
 }
 
+/** What is expected of a parked row; by default a pending one without events, after the configured tries. */
+export interface ExpectedParked {
+  readonly status?: string
+  readonly events?: string[]
+  readonly attempts?: number
+  readonly timeoutMs?: number
+}
+
 /** Built processes on a database, a chain and perhaps a broker of their own, seen from outside only. */
 export interface Fleet {
   readonly database: TestDatabase
@@ -59,7 +67,9 @@ export interface Fleet {
   /** Confirmed, with one write and these events only; if left out, with that of its confirmation. */
   untilConfirmedOnce(txHash: string, expected?: { events?: string[]; timeoutMs?: number }): Promise<Row>
   /** Given up for a reason, with the status that it had, and with neither write nor event. */
-  untilParked(txHash: string, reason: RegExp, expected?: { status?: string; events?: string[] }): Promise<Row>
+  untilParked(txHash: string, reason: RegExp, expected?: ExpectedParked): Promise<Row>
+  /** Waits until it was checked for so long, from the first check on, or has a status of another kind. */
+  untilCheckedFor(txHash: string, durationMs: number): Promise<void>
   /** The newest block that was followed; -1 if none was. */
   followedBlock(): Promise<number>
   close(): Promise<void>
@@ -190,16 +200,22 @@ export async function createFleet(
       expect(kept).toEqual({ writes: 1, events })
       return found
     },
-    untilParked: async (txHash, reason, { status = 'pending', events = [] } = {}) => {
-      const found = await untilRow(txHash, 'it is parked', (each) => each['parked_at'] !== null)
+    untilParked: async (txHash, reason, expected = {}) => {
+      const { status = 'pending', events = [], attempts = HANDLER_RETRY_LIMIT, timeoutMs } = expected
+      const found = await untilRow(txHash, 'it is parked', (each) => each['parked_at'] !== null, timeoutMs)
       expect(found).toMatchObject({ status, last_error: expect.stringMatching(reason) })
       expect(String(found['last_error']).length).toBeLessThanOrEqual(500)
-      expect(found['handler_attempts']).toBeGreaterThanOrEqual(HANDLER_RETRY_LIMIT)
-      expect({ writes: await writesOf(txHash), events: await eventsOf(txHash) }).toEqual({
-        writes: 0,
-        events,
-      })
+      expect(found['handler_attempts']).toBeGreaterThanOrEqual(attempts)
+      const kept = { writes: await writesOf(txHash), events: await eventsOf(txHash) }
+      expect(kept).toEqual({ writes: 0, events })
       return found
+    },
+    untilCheckedFor: async (txHash, durationMs) => {
+      await until(`it has been checked for ${durationMs} ms`, async () => {
+        const checks = node.looks(txHash)
+        const status = (await row(txHash))?.['status']
+        return (checks.at(-1) ?? 0) - (checks[0] ?? 0) >= durationMs || status !== 'pending'
+      })
     },
     followedBlock: async () => {
       const cursor = await db('chain_cursors').where({ chain: 'kaia' }).first('block_number')

@@ -72,6 +72,14 @@ describeOnEachQueue('a business write that is refused only at COMMIT', (kind) =>
     },
   )
 
+  it.concurrent('but a write that has its deferred constraints checked early is confirmed', async () => {
+    const txHash = randomHash()
+    const sql = 'SET CONSTRAINTS ALL IMMEDIATE'
+    await registerAll(running, [{ txHash, kind: 'runs', payload: { sql } }])
+    fleet.chain.include(txHash)
+    await fleet.untilConfirmedOnce(txHash)
+  })
+
   it.concurrent('so is a verdict that the database refuses, whatever refuses it', async () => {
     await expectParkedAlone({ kind: 'both' }, /the audit refuses this event/)
   })
