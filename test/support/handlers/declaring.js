@@ -1,0 +1,17 @@
+import * as confirmd from 'confirmd'
+
+/** A kind with a write, and one that is declared to have none. */
+export default [
+  {
+    kind: 'order',
+    async confirmed({ trx, transaction }) {
+      await trx('orders').insert({
+        transaction_id: transaction.id,
+        tx_hash: transaction.txHash,
+        status: transaction.status,
+      })
+    },
+  },
+  // Versions without the declaration have a write that does nothing instead.
+  confirmd.noWrite?.({ kind: 'note' }) ?? { kind: 'note', confirmed: () => undefined },
+]

@@ -1,0 +1,269 @@
+/** What became of a transaction, and what of its receipt is other than usual. */
+export interface Outcome {
+  readonly succeeded?: boolean
+  /** Kaia's code of a failure; left out, the receipt has none. */
+  readonly txError?: string
+  /** Without it, the one it had in the pool, or one of its own. */
+  readonly sender?: string
+  readonly nonce?: number
+  /** Fields of the receipt that are added or replaced; undefined takes one away. */
+  readonly receipt?: Readonly<Record<string, unknown>>
+}
+
+/** A Kaia chain that a test writes, block by block. Several scripted nodes may show the same one. */
+export interface ScriptedChain {
+  chainId: number
+  /** Puts transactions on the chain, all in one new block; returns its number. */
+  include(txHashes: string | readonly string[], outcome?: Outcome): number
+  /** Takes one off again, as a node that lags or a chain that forks would. */
+  exclude(txHash: string): void
+  /** Puts a transaction into the pool, where it can be seen with sender and nonce; `drop` takes it out. */
+  pend(txHash: string, sender: string, nonce: number): void
+  drop(txHash: string): void
+  /** The sender's next nonce from the newest block on; before, what its transactions say. */
+  setNonce(sender: string, nonce: number): void
+  mine(blocks?: number): void
+  /** Adds a block each `intervalMs` until `stop`; block times are those at which they were made from then on. */
+  mineEvery(intervalMs: number): void
+  head(): number
+  /** What a node of this chain answers; throws UnknownMethod. `headAgeMs` makes each block seem older. */
+  answer(method: string, params: readonly unknown[], headAgeMs: number): unknown
+  stop(): void
+}
+
+export interface ChainOptions {
+  readonly chainId?: number
+  /** The number of its newest block at the start. */
+  readonly head?: number
+}
+
+/** The method is none that a node of this chain has. */
+export class UnknownMethod extends Error {
+  override readonly name = 'UnknownMethod'
+}
+
+interface Included {
+  readonly blockNumber: number
+  readonly index: number
+  readonly sender: string
+  readonly nonce: number
+  readonly receipt: Readonly<Record<string, unknown>>
+}
+
+const ZERO_BLOOM = `0x${'0'.repeat(512)}`
+const RECIPIENT = `0x${'11'.repeat(20)}`
+const GAS_PRICE = '0x5d21dba00'
+
+/** The fields that a transaction and its receipt have in common, as Kaia shows a transfer of KAIA. */
+const TRANSFER = {
+  gas: '0x7a120',
+  gasPrice: GAS_PRICE,
+  signatures: [
+    {
+      V: '0x4055',
+      R: '0x7a89422f5602f0d7e79888ccbbdf51d581d003a8853d4fdf22395a85354a6406',
+      S: '0x3072121a98d574217925e6d750681604fac3d6b7514742bc1391a32f4850fe48',
+    },
+  ],
+  to: RECIPIENT,
+  type: 'TxTypeValueTransfer',
+  typeInt: 8,
+  value: '0x1',
+}
+
+export function createScriptedChain({ chainId = 8217, head: first = 100 }: ChainOptions = {}): ScriptedChain {
+  const included = new Map<string, Included>()
+  const pool = new Map<string, { sender: string; nonce: number }>()
+  const nonces = new Map<string, { nonce: number; since: number }>()
+  /** Of the blocks since `mineEvery`, by number, in ms. */
+  const madeAt = new Map<number, number>()
+  let head = first
+  let mining: NodeJS.Timeout | null = null
+
+  function addBlock(): number {
+    head += 1
+    if (mining) madeAt.set(head, Date.now())
+    return head
+  }
+
+  function blockHash(number: number): string {
+    return `0x${chain.chainId.toString(16).padStart(8, '0')}${number.toString(16).padStart(56, '0')}`
+  }
+
+  function hashesAt(number: number): string[] {
+    return [...included]
+      .filter(([, { blockNumber }]) => blockNumber === number)
+      .toSorted(([, one], [, other]) => one.index - other.index)
+      .map(([txHash]) => txHash)
+  }
+
+  /** Without blocks of their own pace, all are as new as a head can be: a test that waits must not make it stale. */
+  function timestampOf(number: number, headAgeMs: number): number {
+    const oldest = madeAt.keys().next().value
+    const at =
+      oldest === undefined
+        ? Date.now()
+        : (madeAt.get(number) ?? (madeAt.get(oldest) ?? 0) - (oldest - number) * 1000)
+    return Math.floor((at - headAgeMs) / 1000)
+  }
+
+  function headerOf(number: number, headAgeMs: number): Record<string, unknown> | null {
+    if (!Number.isInteger(number) || number < 0 || number > head) return null
+    return {
+      baseFeePerGas: GAS_PRICE,
+      blockScore: '0x1',
+      extraData: '0x',
+      gasUsed: '0x0',
+      governanceData: '0x',
+      hash: blockHash(number),
+      logsBloom: ZERO_BLOOM,
+      number: hex(number),
+      parentHash: blockHash(number - 1),
+      receiptsRoot: `0x${'56'.repeat(32)}`,
+      reward: `0x${'aa'.repeat(20)}`,
+      size: '0x400',
+      stateRoot: `0x${'57'.repeat(32)}`,
+      timestamp: hex(timestampOf(number, headAgeMs)),
+      timestampFoS: '0x0',
+      transactionsRoot: `0x${'58'.repeat(32)}`,
+      voteData: '0x',
+    }
+  }
+
+  function blockOf(number: number, isWhole: boolean, headAgeMs: number): object | null {
+    const header = headerOf(number, headAgeMs)
+    if (!header) return null
+    const hashes = hashesAt(number)
+    return { ...header, transactions: isWhole ? hashes.map(transactionOf) : hashes }
+  }
+
+  function placeOf({ blockNumber, index }: Included) {
+    return {
+      blockHash: blockHash(blockNumber),
+      blockNumber: hex(blockNumber),
+      transactionIndex: hex(index),
+    }
+  }
+
+  function receiptOf(txHash: string): object | null {
+    const found = included.get(txHash)
+    if (!found) return null
+    return {
+      ...TRANSFER,
+      ...placeOf(found),
+      contractAddress: null,
+      effectiveGasPrice: GAS_PRICE,
+      from: found.sender,
+      gasUsed: '0x5208',
+      logs: [],
+      logsBloom: ZERO_BLOOM,
+      nonce: hex(found.nonce),
+      senderTxHash: txHash,
+      status: '0x1',
+      transactionHash: txHash,
+      ...found.receipt,
+    }
+  }
+
+  function transactionOf(txHash: string): object | null {
+    const found = included.get(txHash)
+    const account = found ?? pool.get(txHash)
+    if (!account) return null
+    const place = found ? placeOf(found) : { blockHash: null, blockNumber: null, transactionIndex: null }
+    return {
+      ...TRANSFER,
+      ...place,
+      from: account.sender,
+      hash: txHash,
+      nonce: hex(account.nonce),
+      senderTxHash: txHash,
+    }
+  }
+
+  function nonceAt(sender: string, number: number): number {
+    const set = nonces.get(sender)
+    if (set && number >= set.since) return set.nonce
+    const used = [...included.values()]
+      .filter((each) => each.sender === sender && each.blockNumber <= number)
+      .map(({ nonce }) => nonce + 1)
+    return Math.max(0, ...used)
+  }
+
+  function numberOf(block: unknown): number {
+    const given = String(block)
+    if (given.length !== 66) {
+      return ['latest', 'pending', 'safe', 'finalized'].includes(given) ? head : Number(given)
+    }
+    const number = Number(`0x${given.slice(10)}`)
+    return blockHash(number) === given ? number : -1
+  }
+
+  const chain: ScriptedChain = {
+    chainId,
+    include: (txHashes, { succeeded = true, txError, sender, nonce, receipt = {} } = {}) => {
+      const blockNumber = addBlock()
+      for (const [index, txHash] of [txHashes].flat().entries()) {
+        const pending = pool.get(txHash)
+        const failure = { status: '0x0', ...(txError === undefined ? {} : { txError }) }
+        included.set(txHash, {
+          blockNumber,
+          index,
+          sender: sender ?? pending?.sender ?? `0x${txHash.slice(-40)}`,
+          nonce: nonce ?? pending?.nonce ?? 0,
+          receipt: { ...(succeeded ? {} : failure), ...receipt },
+        })
+      }
+      return blockNumber
+    },
+    exclude: (txHash) => void included.delete(txHash),
+    pend: (txHash, sender, nonce) => void pool.set(txHash, { sender, nonce }),
+    drop: (txHash) => void pool.delete(txHash),
+    setNonce: (sender, nonce) => void nonces.set(sender, { nonce, since: head }),
+    mine: (blocks = 1) => {
+      for (let count = 0; count < blocks; count++) addBlock()
+    },
+    mineEvery: (intervalMs) => {
+      if (mining) clearInterval(mining)
+      mining = setInterval(addBlock, intervalMs)
+      madeAt.set(head, Date.now())
+    },
+    head: () => head,
+    answer: (method, params, headAgeMs) => {
+      const [one, two] = params
+      switch (method.replace(/^(klay|kaia|eth)_/, '')) {
+        case 'chainID':
+        case 'chainId':
+          return hex(chain.chainId)
+        case 'blockNumber':
+          return hex(head)
+        case 'getHeaderByNumber':
+        case 'getHeaderByHash':
+          return headerOf(numberOf(one), headAgeMs)
+        case 'getBlockByNumber':
+        case 'getBlockByHash':
+          return blockOf(numberOf(one), two === true, headAgeMs)
+        case 'getBlockReceipts': {
+          const number = numberOf(one)
+          return number < 0 || number > head ? null : hashesAt(number).map(receiptOf)
+        }
+        case 'getTransactionReceipt':
+          return receiptOf(String(one))
+        case 'getTransactionByHash':
+          return transactionOf(String(one))
+        case 'getTransactionCount':
+          return hex(nonceAt(String(one).toLowerCase(), numberOf(two ?? 'latest')))
+        default:
+          throw new UnknownMethod(`the method ${method} does not exist/is not available`)
+      }
+    },
+    stop: () => {
+      if (mining) clearInterval(mining)
+      mining = null
+    },
+  }
+  return chain
+}
+
+function hex(number: number): string {
+  return `0x${number.toString(16)}`
+}
