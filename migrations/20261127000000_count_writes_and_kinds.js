@@ -1,7 +1,6 @@
 /**
- * What a verdict needs besides the receipt: whether its business write ran, the kinds that were ever handled here, and
- * a trigger that refuses every COMMIT of a verdict that confirmd did not announce, so that a business write's own COMMIT
- * commits nothing. A verdict of 0.1 has no `write_state`, and so is not refused.
+ * What a verdict needs besides the receipt: whether its business write ran, the kinds that were ever handled here, and the
+ * function that refuses every COMMIT that confirmd did not announce, so that a business write's own COMMIT commits nothing.
  */
 
 /** @param {import('knex').Knex} knex */
@@ -37,29 +36,18 @@ export async function up(knex) {
     UPDATE transaction_history SET park_code = 'write-failed' WHERE parked_at IS NOT NULL
   `)
   await knex.raw(`
-    CREATE FUNCTION confirmd_refuse_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION confirmd_refuse_commit() RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
       IF current_setting('confirmd.committing', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
-        RAISE EXCEPTION 'refused COMMIT: a business write must leave COMMIT to confirmd'
-          USING ERRCODE = 'CFD01',
-                HINT = 'Remove COMMIT, END and SET CONSTRAINTS ALL from the handler of kind ''' || NEW.kind || '''.';
+        RAISE EXCEPTION 'a business write must leave COMMIT to confirmd' USING ERRCODE = 'CFD01';
       END IF;
-      RETURN NULL;
     END
     $$
-  `)
-  await knex.raw(`
-    CREATE CONSTRAINT TRIGGER transaction_history_verdict
-      AFTER UPDATE ON transaction_history DEFERRABLE INITIALLY DEFERRED
-      FOR EACH ROW
-      WHEN (NEW.write_state IS NOT NULL AND NEW.write_state IS DISTINCT FROM OLD.write_state)
-      EXECUTE FUNCTION confirmd_refuse_commit()
   `)
 }
 
 /** @param {import('knex').Knex} knex */
 export async function down(knex) {
-  await knex.raw('DROP TRIGGER transaction_history_verdict ON transaction_history')
   await knex.raw('DROP FUNCTION confirmd_refuse_commit()')
   await knex.raw('DROP INDEX transaction_history_parked')
   await knex.raw(`

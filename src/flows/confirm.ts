@@ -1,5 +1,4 @@
 import type { Delivery, Disposition } from '../domain/check-queue.ts'
-import { thrownText } from '../domain/handler.ts'
 import { type Check, checkOf } from '../domain/message.ts'
 import type { Registration } from '../domain/registration.ts'
 import { delayCovering, longestDelayMs } from '../domain/schedule.ts'
@@ -66,8 +65,9 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     try {
       return await store.record(registration)
     } catch (error) {
-      if (!store.isOfTheRow(error)) throw error
-      return { refused: `${registration.txHash} can not be recorded: ${thrownText(error)}` }
+      const reason = store.refusalOf(error)
+      if (reason === null) throw error
+      return { refused: `${registration.txHash} can not be recorded: ${reason}` }
     }
   }
 

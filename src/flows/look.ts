@@ -1,9 +1,9 @@
 import type { Disposition } from '../domain/check-queue.ts'
 import { type Decision, decide, type FinalityPolicy, type Observation, queryFor } from '../domain/finality.ts'
-import { thrownText } from '../domain/handler.ts'
 import { type Look, lookOf } from '../domain/look.ts'
 import { checkOf } from '../domain/message.ts'
 import { retryDelayMs } from '../domain/schedule.ts'
+import { storableText } from '../domain/storable-text.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { type CommitOutcome, createVerdicts, type VerdictDependencies } from './commit-verdict.ts'
 import type { ChainReader, Log, RowKeeper, Settler, Tracer } from './ports.ts'
@@ -219,9 +219,9 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
   }
 
   /** A statement was refused for what it holds: counted as a failed attempt, and parked after as many. */
-  async function refused(transaction: Transaction, error: unknown): Promise<Disposition> {
+  async function refused(transaction: Transaction, error: unknown, reason: string): Promise<Disposition> {
     const { id, handlerAttempts } = transaction
-    const text = `confirmd could not record the check: ${thrownText(error)}`
+    const text = storableText(`confirmd could not record the check: ${reason}`)
     const delayMs = retryDelayMs(policy.retryDelaysMs, handlerAttempts)
     const isParked = handlerAttempts + 1 >= policy.handlerRetryLimit
     const counted = await store.recordRefusal(id, {
@@ -247,16 +247,18 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
         try {
           return await look(transaction, now, mayHaveEndedAProcess)
         } catch (error) {
-          if (!store.isOfTheRow(error)) throw error
-          return refused(transaction, error)
+          const reason = store.refusalOf(error)
+          if (reason === null) throw error
+          return refused(transaction, error, reason)
         }
       }),
     conclude: async (transaction, observation, now) => {
       try {
         await conclude(transaction, observation, now)
       } catch (error) {
-        if (!store.isOfTheRow(error)) throw error
-        await refused(transaction, error)
+        const reason = store.refusalOf(error)
+        if (reason === null) throw error
+        await refused(transaction, error, reason)
       }
     },
   }

@@ -106,8 +106,8 @@ export interface RowKeeper {
     id: string,
     refusal: { expectedAttempts: number; error: string; delayMs: number; isParked: boolean },
   ): Promise<boolean>
-  /** Whether an error of the store is of the row's data, and would come again; else the database is unavailable. */
-  isOfTheRow(error: unknown): boolean
+  /** Why a statement failed, if that is of the row's data and would come again; null: the database is unavailable. */
+  refusalOf(error: unknown): string | null
 }
 
 export interface ChainReader {

@@ -84,7 +84,8 @@ async function checkWatched(
     count = transactions.length
     for (const transaction of transactions) {
       if (signal.aborted) return
-      await confirm.look(transaction, now).catch((error: unknown) => {
+      // No message tells whether a process ended with it in hand, so its write is always counted before it runs.
+      await confirm.look(transaction, now, true).catch((error: unknown) => {
         log.warn(
           { err: error, id: transaction.id, txHash: transaction.txHash },
           'slow check failed; made again after the interval',

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
-import { thrownText, WriteFailedError, type WriteFailure } from '../domain/handler.ts'
-import { isOfTheServer, REFUSED_COMMIT, sqlStateOf } from './statement-errors.ts'
-import { READ_ONLY_OUTSIDE, RESET_SESSION } from './write-session.ts'
+import { WriteFailedError, type WriteFailure } from '../domain/handler.ts'
+import { isOfTheServer, REFUSED_COMMIT, reasonOf, sqlStateOf } from './statement-errors.ts'
+import { GUARD_COMMIT, READ_ONLY_OUTSIDE, RESET_SESSION } from './write-session.ts'
 
 export interface Write {
   /** Of the transaction whose verdict it belongs to. */
@@ -26,7 +26,7 @@ export interface BegunTransaction {
 export const MAX_WRITES = 50
 
 /** Between two writes: what the one changed of the session is taken back, and the transaction must be the same still. */
-const BETWEEN = `RELEASE SAVEPOINT business_write; ${RESET_SESSION}; ${READ_ONLY_OUTSIDE};
+const BETWEEN = `RELEASE SAVEPOINT business_write; ${RESET_SESSION}; ${READ_ONLY_OUTSIDE}; ${GUARD_COMMIT};
   SELECT pg_current_xact_id_if_assigned()::text AS xid; SAVEPOINT business_write`
 
 const IN_FAILED_TRANSACTION = '25P02'
@@ -93,21 +93,21 @@ function toWriteFailure(error: unknown, kind: string): WriteFailedError {
   if (error instanceof WriteFailedError && error.failure !== 'threw') return error
   const code = sqlStateOf(thrown)
   if (code === REFUSED_COMMIT) {
-    return new WriteFailedError('refused-commit', kind, `${thrownText(thrown)}. ${NO_ENDING}`, thrown)
+    return new WriteFailedError('refused-commit', kind, `${reasonOf(thrown)}. ${NO_ENDING}`, thrown)
   }
   if (code === READ_ONLY_TRANSACTION || NO_TRANSACTION.includes(code ?? '')) return ended(kind, thrown)
   if (code === IN_FAILED_TRANSACTION) return aborted(kind, thrown)
   if (thrown instanceof Error && /Transaction query already complete/.test(thrown.message)) {
     return ended(kind, thrown)
   }
-  return new WriteFailedError('threw', kind, thrownText(thrown), thrown)
+  return new WriteFailedError('threw', kind, reasonOf(thrown), thrown)
 }
 
 /** It threw, and the transaction is gone as well. */
 function withoutTransaction(error: unknown, { kind, cause }: WriteFailedError): WriteFailedError {
   const code = sqlStateOf(error)
   if (NO_TRANSACTION.includes(code ?? '')) return ended(kind, cause)
-  return new WriteFailedError('session-lost', kind, thrownText(cause ?? error), cause)
+  return new WriteFailedError('session-lost', kind, reasonOf(cause ?? error), cause)
 }
 
 /** What became of the transaction while a write said that all was well. */
@@ -118,15 +118,15 @@ function afterTheCall(error: unknown, kind: string): WriteFailedError {
   if (code === null && error instanceof Error && /already complete/.test(error.message)) {
     return ended(kind, error)
   }
-  if (isOfTheServer(error)) return new WriteFailedError('session-lost', kind, thrownText(error), error)
-  const what = `its session could not be made ready for the next write: ${thrownText(error)}`
+  if (isOfTheServer(error)) return new WriteFailedError('session-lost', kind, reasonOf(error), error)
+  const what = `its session could not be made ready for the next write: ${reasonOf(error)}`
   return new WriteFailedError('unusable-session', kind, what, error)
 }
 
-const NO_ENDING = "COMMIT and ROLLBACK are confirmd's: remove them, and SET CONSTRAINTS ALL, from the handler"
+const NO_ENDING = "COMMIT and ROLLBACK are confirmd's: remove them from the handler"
 
 function ended(kind: string, cause: unknown): WriteFailedError {
-  const detail = `it ended the database transaction that it was given (${thrownText(cause)}). ${NO_ENDING}`
+  const detail = `it ended the database transaction that it was given (${reasonOf(cause)}). ${NO_ENDING}`
   return new WriteFailedError('ended-transaction', kind, detail, cause)
 }
 
@@ -146,5 +146,5 @@ export function toCommitFailure(error: unknown, kind: string): WriteFailedError 
   }
   const failure = failureOf()
   if (failure === 'aborted-transaction') return aborted(kind, error)
-  return new WriteFailedError(failure, kind, thrownText(error), error)
+  return new WriteFailedError(failure, kind, reasonOf(error), error)
 }

@@ -1,4 +1,5 @@
 import knex, { type Knex } from 'knex'
+import { keepServerMessage } from './statement-errors.ts'
 
 export interface DatabaseOptions {
   readonly url: string
@@ -29,7 +30,7 @@ export function openDatabase(options: DatabaseOptions): Knex {
       idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
       keepAlive: true,
     },
-    pool: { min: 0, max: poolMax, afterCreate: dropWhenSpoilt },
+    pool: { min: 0, max: poolMax, afterCreate: heedErrors },
     log: { warn, error: warn, deprecate: warn, debug: warn },
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
     // Its errors would carry the bound values, payloads among them, into the log.
@@ -45,14 +46,18 @@ const SPOILT_SQLSTATES = new Set(['25006', '57P01', '57P02', '57P03', '57P05'])
 
 /** Of a `pg` connection; its types say nothing of the protocol's messages, nor of knex's mark of what it must not hand out. */
 interface RawConnection {
-  readonly connection: { on(event: 'errorMessage', listener: (message: { code?: string }) => void): void }
+  readonly connection: {
+    on(event: 'errorMessage', listener: (error: { code?: string; message?: string }) => void): void
+  }
   __knex__disposed?: string
   end(): Promise<void>
 }
 
-/** Ends the session; knex replaces it when it is next asked for one. */
-function dropWhenSpoilt(raw: RawConnection, done: (error: Error | null, raw: RawConnection) => void): void {
-  raw.connection.on('errorMessage', ({ code }) => {
+/** Keeps what the server said of each error, and ends a session that is of no more use; knex replaces it then. */
+function heedErrors(raw: RawConnection, done: (error: Error | null, raw: RawConnection) => void): void {
+  raw.connection.on('errorMessage', (error) => {
+    const { code } = error
+    keepServerMessage(error)
     if (code === undefined || !SPOILT_SQLSTATES.has(code)) return
     // Marked at once: knex knows of the end only when it has come, and would hand it out until then.
     raw.__knex__disposed = `the session answered ${code} and is replaced`

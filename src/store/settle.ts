@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { rejected } from '../domain/batch.ts'
-import { thrownText, WriteFailedError } from '../domain/handler.ts'
+import { WriteFailedError } from '../domain/handler.ts'
 import type { Look } from '../domain/look.ts'
 import type { Receipt } from '../domain/receipt.ts'
 import { storableText } from '../domain/storable-text.ts'
@@ -9,11 +9,11 @@ import { viewTransaction } from '../domain/transaction-view.ts'
 import { runBusinessWrites, toCommitFailure } from './business-writes.ts'
 import { toStoredLook, withLook } from './looks.ts'
 import { prepared } from './statement.ts'
-import { isRefusedData } from './statement-errors.ts'
+import { isRefusedData, reasonOf } from './statement-errors.ts'
 import { isoTime } from './time.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
 import { OPEN_STATUS_LIST, type TransactionRow, toSeen } from './transaction-row.ts'
-import { READ_WRITE_INSIDE, withWriteSession } from './write-session.ts'
+import { READ_WRITE_INSIDE, RELEASE_GUARD, withWriteSession } from './write-session.ts'
 
 /** Runs inside the settle's transaction; if it throws, nothing of the settle remains. */
 export type BusinessWrite = (trx: Knex.Transaction, settled: Transaction) => Promise<void>
@@ -58,7 +58,7 @@ export function settleTogether(
         (items) =>
           items.some(({ businessWrite }) => businessWrite)
             ? settleAndWrite(db, items)
-            : settle(db, items, { isCommitting: true }).then(({ outcomes: settled }) => settled),
+            : settle(db, items).then(({ outcomes: settled }) => settled),
         withoutFailed,
       )
       return outcomes.map((outcome, index) => asOfOne(outcome, firsts[index]))
@@ -100,7 +100,7 @@ function asOfOne(
   if (reason instanceof WritesFailed) return rejected(reason.failures.get(id) ?? reason)
   if (reason instanceof CommitFailed) return rejected(toCommitFailure(reason.cause, kind))
   if (isRefusedData(reason)) {
-    return rejected(new WriteFailedError('refused-data', kind, thrownText(reason), reason))
+    return rejected(new WriteFailedError('refused-data', kind, reasonOf(reason), reason))
   }
   return outcome
 }
@@ -109,8 +109,11 @@ async function settleAndWrite(db: Knex, settlements: readonly Settlement[]): Pro
   return withWriteSession(db, async (trx) => {
     const begun = await trx.raw<{ rows: { pid?: number }[] }[]>(READ_WRITE_INSIDE)
     const pid = begun.flatMap(({ rows }) => rows)[0]?.pid ?? 0
-    const { outcomes, xid } = await settle(trx, settlements, { isCommitting: false })
-    if (xid === null) return outcomes
+    const { outcomes, xid } = await settle(trx, settlements)
+    if (xid === null) {
+      await trx.raw(RELEASE_GUARD)
+      return outcomes
+    }
     const writes = settlements.flatMap(({ transaction: { id, kind }, businessWrite }, index) => {
       const outcome = outcomes[index]
       return outcome?.kind === 'settled' && businessWrite
@@ -125,7 +128,7 @@ async function settleAndWrite(db: Knex, settlements: readonly Settlement[]): Pro
 }
 
 /**
- * Announces the COMMIT to the trigger that refuses all others, and commits, in one message, so that no statement that
+ * Announces the COMMIT to the guard that refuses all others, and commits, in one message, so that no statement that
  * a business write left behind comes between. AND CHAIN: knex ends its transaction with a COMMIT of its own, which finds
  * an empty one.
  */
@@ -162,8 +165,8 @@ const CHANGEABLE = [
 ] as const satisfies (keyof TransactionRow)[]
 
 /**
- * Verdicts and events in one statement: without a business write it is a transaction by itself, and announces its own
- * COMMIT. A row that somebody else has locked is passed over, so that it holds up no other.
+ * Verdicts and events in one statement: without a business write it is a transaction by itself. A row that somebody else
+ * has locked is passed over, so that it holds up no other.
  */
 const SETTLE = `
   WITH given AS (
@@ -205,15 +208,11 @@ const SETTLE = `
              'settledAt', ${isoTime('settled.settled_at')})
       FROM settled JOIN given USING (id)
   )
-  SELECT ${CHANGEABLE.join(', ')}, pg_current_xact_id()::text AS xid,
-         set_config('confirmd.committing',
-                    CASE WHEN :isCommitting THEN pg_current_xact_id()::text ELSE '' END, true) AS committing
-    FROM settled`
+  SELECT ${CHANGEABLE.join(', ')}, pg_current_xact_id()::text AS xid FROM settled`
 
 async function settle(
   db: Knex,
   settlements: readonly Settlement[],
-  { isCommitting }: { isCommitting: boolean },
 ): Promise<{ outcomes: SettleOutcome[]; xid: string | null }> {
   const rows = settlements.map((settlement) => {
     const { transaction, status, receipt, failure, look } = settlement
@@ -244,7 +243,6 @@ async function settle(
   const changed = await prepared<Changeable & { xid: string }>(db, 'confirmd-settle-3', SETTLE, {
     rows: JSON.stringify(rows),
     ids: rows.map(({ id }) => id),
-    isCommitting,
   })
   const byId = new Map(changed.map((row) => [row.id, row]))
   const missing = rows.filter(({ id }) => !byId.has(id)).map(({ id }) => id)

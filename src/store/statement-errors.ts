@@ -1,4 +1,19 @@
 import { DatabaseError } from 'pg'
+import { thrownText } from '../domain/handler.ts'
+import { storableText } from '../domain/storable-text.ts'
+
+/** What the server said, by error: knex writes the statement in front of it, which may be of any length. */
+const serverMessages = new WeakMap<object, string>()
+
+export function keepServerMessage(error: object & { readonly message?: string }): void {
+  if (error.message !== undefined) serverMessages.set(error, error.message)
+}
+
+/** Why something failed, in words that can be stored: of a statement what the server said, without the statement. */
+export function reasonOf(error: unknown): string {
+  const said = typeof error === 'object' && error !== null ? serverMessages.get(error) : undefined
+  return said === undefined ? thrownText(error) : storableText(said)
+}
 
 /** Classes of SQLSTATE that tell of the server or the session, not of what was asked. */
 const OF_THE_SERVER = ['08', '25', '28', '3D', '53', '57', '58']
@@ -22,16 +37,16 @@ export function isOfTheServer(error: unknown): boolean {
 }
 
 /**
- * Whether an error of one row's statements is of that row, and would come again: refused for what it holds, or a fault of
- * ours that it brings about. A missing table or privilege, a lock or a deadlock is not: they pass, or concern all rows.
+ * Why a row's statement failed, if that is of the row and would come again: refused for what it holds, or a fault of ours
+ * that it brings about; else null. A missing table or privilege, a lock or a deadlock is not: they pass, or concern all rows.
  */
-export function isOfTheRow(error: unknown): boolean {
-  return (
+export function refusalOf(error: unknown): string | null {
+  const isOfTheRow =
     isRefusedData(error) ||
     error instanceof TypeError ||
     error instanceof RangeError ||
     error instanceof SyntaxError
-  )
+  return isOfTheRow ? reasonOf(error) : null
 }
 
 /** Whether the database refused a statement for what it holds: it would refuse it again. */

@@ -14,7 +14,7 @@ import { leaseOverdue, leaseWatched } from './lease.ts'
 import { forgetProcess, listProcesses, reportProcess, touchProcess } from './processes.ts'
 import { count, findDecided, list, load, loadWithLooks } from './read.ts'
 import { reopen } from './recheck.ts'
-import { isOfTheRow } from './statement-errors.ts'
+import { refusalOf } from './statement-errors.ts'
 import { expire, settleReplaced, stall } from './steps.ts'
 import { listTransactionEvents } from './transaction-events.ts'
 import { markUnpublished } from './unpublished.ts'
@@ -48,7 +48,7 @@ export function createStore(db: Knex) {
     recordWriteFailure: bind(recordWriteFailure),
     recordRefusal: bind(recordRefusal),
     noteReason: bind(noteReason),
-    isOfTheRow,
+    refusalOf,
     noteHandledKinds: bind(noteHandledKinds),
     listHandledKinds: bind(listHandledKinds),
     unparkHandled: bind(unparkHandled),

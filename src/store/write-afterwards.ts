@@ -5,7 +5,7 @@ import { MAX_WRITES, runBusinessWrites } from './business-writes.ts'
 import { commitVerified, terminate } from './settle.ts'
 import { prepared } from './statement.ts'
 import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
-import { READ_WRITE_INSIDE, withWriteSession } from './write-session.ts'
+import { READ_WRITE_INSIDE, RELEASE_GUARD, withWriteSession } from './write-session.ts'
 
 /** Which settled transactions have had no business write. */
 export interface UnwrittenSelection {
@@ -55,7 +55,10 @@ export async function writeAfterwards(
        RETURNING ${COLUMNS_OF_T}, pg_current_xact_id()::text AS xid`,
       { id, unknown },
     )
-    if (!row) return false
+    if (!row) {
+      await trx.raw(RELEASE_GUARD)
+      return false
+    }
     const run = (own: Knex.Transaction) => businessWrite(own, toTransaction(row))
     const failures = await runBusinessWrites(trx, [{ id, kind, run }], {
       xid: row.xid,

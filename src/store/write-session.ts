@@ -34,8 +34,19 @@ export const RESET_SESSION = [
  */
 export const READ_ONLY_OUTSIDE = 'SET default_transaction_read_only = on'
 
-/** The first statement of the transaction; answers with the process id of the session. */
-export const READ_WRITE_INSIDE = 'SET TRANSACTION READ WRITE; SELECT pg_backend_pid() AS pid'
+/**
+ * Refuses every COMMIT that confirmd did not announce: a cursor WITH HOLD is read at COMMIT, before anything is committed,
+ * and this one calls a function that raises an error then. A deferred constraint trigger was tried; SET CONSTRAINTS ALL
+ * IMMEDIATE, by which a careful business write checks its own constraints early, sets it off as well.
+ * Source: PostgreSQL documentation, DECLARE; PreCommit_Portals in portalmem.c.
+ */
+export const GUARD_COMMIT = 'DECLARE confirmd_guard CURSOR WITH HOLD FOR SELECT confirmd_refuse_commit()'
+
+/** For a transaction in which nothing is to be written after all. */
+export const RELEASE_GUARD = 'CLOSE confirmd_guard'
+
+/** The first statements of the transaction; answer with the process id of the session. */
+export const READ_WRITE_INSIDE = `SET TRANSACTION READ WRITE; ${GUARD_COMMIT}; SELECT pg_backend_pid() AS pid`
 
 /**
  * Runs one transaction on a session that is made ready for code that is not ours, and cleaned before anybody else uses

@@ -249,7 +249,7 @@ export function createMemoryStore(): MemoryStore {
         () => ({ lastError: reason }),
       )
     },
-    isOfTheRow: () => false,
+    refusalOf: () => null,
     ping: async () => undefined,
     recordLook: async (id, { expectedNextCheckAt, nextCheckInMs, error, notes }) => {
       const isUnchanged = (row: Row) => row.nextCheckAt?.getTime() === expectedNextCheckAt?.getTime()

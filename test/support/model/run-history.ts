@@ -110,7 +110,7 @@ export async function runHistory<Trx>(
       ]
     })
     // It says what an error is, and asks nobody.
-    return { ...(Object.fromEntries(gated) as StorePorts<Trx>), isOfTheRow: store.ports.isOfTheRow }
+    return { ...(Object.fromEntries(gated) as StorePorts<Trx>), refusalOf: store.ports.refusalOf }
   }
 
   async function judged(task: Task, operation: string, execute: () => Promise<unknown>): Promise<unknown> {
