@@ -3,10 +3,10 @@ import { REPLACEMENT_POLICY } from './domain/replacement.ts'
 import type { EventExchange } from './flows/announcement.ts'
 import { createConfirm } from './flows/confirm.ts'
 import { createDeliver } from './flows/deliver.ts'
-import { follow } from './flows/follow.ts'
 import { createRelay } from './flows/relay.ts'
 import type { Report } from './flows/report.ts'
 import { sweep } from './flows/sweep.ts'
+import { startFollowing } from './following.ts'
 import { loadHandlers } from './load-handlers.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
@@ -14,12 +14,9 @@ import { openConfiguredChain, witnessesOf } from './open-configured-chain.ts'
 import { repeat } from './repeat.ts'
 import { startReporting } from './reporting.ts'
 import type { Role, RunContext } from './runnable.ts'
-import { lead } from './store/leadership.ts'
 import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
 import { createWebhookSender, type WebhookRequest, type WebhookSender } from './webhooks/sender.ts'
-
-const LEAD_AGAIN_MS = 1_000
 
 export interface WorkingParts {
   readonly store: Store
@@ -57,32 +54,19 @@ export async function startWorker(role: Role, context: RunContext, parts: Workin
   )
   lifecycle.add('sweep', () => sweeping.stop())
   if (config.followBlocks) {
-    const { chain: name, databaseUrl } = config
-    const followed: Metrics['followed'] = (block, matches) => {
-      following.followedBlock = block.number
-      metrics.followed(block, matches)
+    const followed = (blockNumber: number) => {
+      following.followedBlock = blockNumber
     }
-    const followDependencies = {
-      ...dependencies,
-      observer: { ...observer, followed },
-      chain: name,
-      blocks: chain.blocks,
-    }
-    function setLeads(leads: boolean): void {
+    const led = (leads: boolean) => {
       following.leads = leads
       metrics.led(leads)
     }
-    setLeads(false)
-    async function followWhileLeading(led: AbortSignal): Promise<void> {
-      setLeads(true)
-      await follow(followDependencies, led).finally(() => setLeads(false))
-    }
-    const leading = repeat(
-      (signal) => lead(databaseUrl, `follow ${name}`, followWhileLeading, signal),
-      LEAD_AGAIN_MS,
-      (error) => log.warn({ err: error }, 'no lead to follow the chain; trying again'),
-    )
-    lifecycle.add('follower', () => leading.stop())
+    startFollowing(context, {
+      store,
+      confirm,
+      blocks: chain.blocks,
+      observer: { ...observer, passed: followed, led },
+    })
   }
   await queue.consume(confirm.handle)
   lifecycle.add('consumer', () => queue.stopConsuming())

@@ -124,6 +124,12 @@ export function createBlockSource({
         return ready.map((block) => ({ ...block, node: node.name, headNumber }))
       }),
 
+    hashAt: (blockNumber) =>
+      at(async ({ node }) => {
+        const header = await node.readHeader(blockNumber)
+        return header?.number === blockNumber ? header.hash : null
+      }),
+
     wait: (blockNumber, timeoutMs, signal) =>
       announcements.wait(blockNumber + finalityDepthBlocks, timeoutMs, signal),
 

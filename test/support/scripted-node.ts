@@ -32,12 +32,19 @@ export interface ScriptedNode {
   /** The sender's confirmed nonce from this block on; 0 before. */
   setNonce(sender: string, nonce: number): void
   mine(blocks?: number): void
+  /**
+   * Leaves the chain from this block on, as a fork does: its newest block is the one before, later ones get other
+   * hashes, and what was included in the blocks that are gone is not on the chain any more.
+   */
+  fork(fromBlock: number): void
   /** The number of its newest block. */
   head(): number
   /** How often a method was called. */
   asked(method: string): number
   /** How old the newest block seems. */
   headAgeMs: number
+  /** How many of the newest blocks it does not show, as a node that is behind. */
+  lagBlocks: number
   fault: Fault
   chainId: number
   /** Times, in ms, at which receipts of this hash were asked for. */
@@ -59,12 +66,14 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
   const asked = new Map<string, number[]>()
   const methods = new Map<string, number>()
   const hanging = new Set<ServerResponse>()
+  const forks: number[] = []
 
   const node: ScriptedNode = {
     url: '',
     fault: () => null,
     chainId: 8217,
     headAgeMs: 0,
+    lagBlocks: 0,
     include: (txHash, { succeeded = true, txError } = {}) => {
       head += 1
       receipts.set(txHash, {
@@ -85,6 +94,13 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
     mine: (blocks = 1) => {
       head += blocks
     },
+    fork: (fromBlock) => {
+      forks.push(fromBlock)
+      head = fromBlock - 1
+      for (const [txHash, { blockNumber }] of receipts) {
+        if (Number(blockNumber) >= fromBlock) receipts.delete(txHash)
+      }
+    },
     head: () => head,
     asked: (method) => methods.get(method) ?? 0,
     looks: (txHash) => asked.get(txHash) ?? [],
@@ -97,13 +113,13 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
       case 'klay_chainID':
         return hex(node.chainId)
       case 'klay_getHeaderByNumber':
-        return headerAt(first === 'latest' ? head : Number(first))
+        return headerAt(first === 'latest' ? head - node.lagBlocks : Number(first))
       case 'klay_getBlockByNumber': {
         const header = headerAt(Number(first))
         return header && { ...header, transactions: receiptsAt(hex(Number(first))).map(([txHash]) => txHash) }
       }
       case 'klay_getBlockReceipts':
-        return receiptsAt(hex(Number(first))).map(([, receipt]) => receipt)
+        return receiptsAt(hex(Number(`0x${first.slice(10)}`))).map(([, receipt]) => receipt)
       case 'klay_getTransactionReceipt':
         return receipts.get(first) ?? null
       case 'klay_getTransactionByHash': {
@@ -128,9 +144,16 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
   }
 
   function headerAt(number: number): object | null {
-    if (number > head) return null
+    if (number > head - node.lagBlocks) return null
     const timestamp = Math.floor((Date.now() - node.headAgeMs) / 1000)
-    return { number: hex(number), hash: blockHash(number), timestamp: hex(timestamp) }
+    const parentHash = blockHash(Math.max(0, number - 1))
+    return { number: hex(number), hash: blockHash(number), parentHash, timestamp: hex(timestamp) }
+  }
+
+  /** Says how many forks the block is on, and its number. */
+  function blockHash(blockNumber: number): string {
+    const forked = forks.filter((fromBlock) => blockNumber >= fromBlock).length
+    return `0x${forked.toString(16).padStart(8, '0')}${blockNumber.toString(16).padStart(56, '0')}`
   }
 
   function respond(payload: Call | Call[], response: ServerResponse): void {
@@ -192,10 +215,6 @@ export async function startScriptedNode(): Promise<ScriptedNode> {
 /** A hash that no other test uses. */
 export function randomHash(): string {
   return `0x${randomBytes(32).toString('hex')}`
-}
-
-function blockHash(blockNumber: number): string {
-  return `0x${blockNumber.toString(16).padStart(64, '0')}`
 }
 
 function hex(number: number): string {
