@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
+import type { FollowPolicy } from './flows/follow-policy.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
 /** What a process does: `start` is `api` and `worker` in one. */
@@ -16,4 +17,6 @@ export interface RunContext {
   readonly lifecycle: Lifecycle
   /** Called with an error that the process can't live with. */
   readonly onFatal: (error: Error) => void
+  /** Other limits than the usual ones, so that a test need not wait for them. */
+  readonly followPolicy?: Partial<FollowPolicy>
 }

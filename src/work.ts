@@ -3,11 +3,11 @@ import { REPLACEMENT_POLICY } from './domain/replacement.ts'
 import type { EventExchange } from './flows/announcement.ts'
 import { createConfirm } from './flows/confirm.ts'
 import { createDeliver } from './flows/deliver.ts'
-import { follow } from './flows/follow.ts'
 import type { Kinds } from './flows/kinds.ts'
 import { createRelay } from './flows/relay.ts'
 import type { Report } from './flows/report.ts'
 import { sweep } from './flows/sweep.ts'
+import { startFollowing } from './following.ts'
 import type { BusinessHandler } from './handlers.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
@@ -15,13 +15,11 @@ import { openConfiguredChain, witnessesOf } from './open-configured-chain.ts'
 import { repeat } from './repeat.ts'
 import { type ReportingProcess, startReporting } from './reporting.ts'
 import type { RunContext } from './runnable.ts'
-import { lead } from './store/leadership.ts'
 import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
 import { NO_WATCHDOG, startWatchdog, type Watchdog } from './watchdog.ts'
 import { createWebhookSender, type WebhookRequest, type WebhookSender } from './webhooks/sender.ts'
 
-const LEAD_AGAIN_MS = 1_000
 const BEYOND_HANDLER_TIMEOUT_MS = 5_000
 
 export interface WorkingParts {
@@ -78,32 +76,19 @@ export async function startWorker(
   )
   lifecycle.add('sweep', () => sweeping.stop())
   if (config.followBlocks) {
-    const { chain: name, databaseUrl } = config
-    const followed: Metrics['followed'] = (block, matches) => {
-      following.followedBlock = block.number
-      metrics.followed(block, matches)
+    const followed = (blockNumber: number) => {
+      following.followedBlock = blockNumber
     }
-    const followDependencies = {
-      ...dependencies,
-      observer: { ...observer, followed },
-      chain: name,
-      blocks: chain.blocks,
-    }
-    function setLeads(leads: boolean): void {
+    const led = (leads: boolean) => {
       following.leads = leads
       metrics.led(leads)
     }
-    setLeads(false)
-    async function followWhileLeading(led: AbortSignal): Promise<void> {
-      setLeads(true)
-      await follow(followDependencies, led).finally(() => setLeads(false))
-    }
-    const leading = repeat(
-      (signal) => lead(databaseUrl, `follow ${name}`, followWhileLeading, signal),
-      LEAD_AGAIN_MS,
-      (error) => log.warn({ err: error }, 'no lead to follow the chain; trying again'),
-    )
-    lifecycle.add('follower', () => leading.stop())
+    startFollowing(context, {
+      store,
+      confirm,
+      blocks: chain.blocks,
+      observer: { ...observer, passed: followed, led },
+    })
   }
   await queue.consume(confirm.handle)
   lifecycle.add('consumer', () => queue.stopConsuming())

@@ -20,18 +20,18 @@ export interface BlockSource {
   firstSince(timeMs: number): Promise<number>
   /** The final blocks from this number on, as far as there are any; at most `limit`. Each is the next one's parent. */
   read(from: number, limit: number): Promise<readonly FinalBlock[]>
+  /** The canonical hash at this height at the node that serves now; null if it has no such block. */
+  hashAt(blockNumber: number): Promise<string | null>
   /** Waits for so long, or until the block is said to be there: only then may asking for it be of use sooner. */
   wait(blockNumber: number, timeoutMs: number, signal: AbortSignal): Promise<void>
-  /** The hash of the canonical block at this height, at the node that is read now; null if it has no such block. */
-  hashAt(blockNumber: number): Promise<string | null>
   /** Receipts of these transactions of the block, from the node that gave it; without those it can't give. */
   receiptsOf(block: FinalBlock, txHashes: readonly string[]): Promise<readonly Receipt[]>
 }
 
 /** How far the blocks of a chain were followed. */
 export interface Cursor {
-  /** The newest block that was followed. */
+  /** The newest block that was followed, or skipped. */
   readonly blockNumber: number
-  /** How often the blocks after it were begun without an end: a worker may have died of them. */
-  readonly attempts: number
+  /** Its hash, which the next block must name as its parent; null where it is not known. */
+  readonly hash: string | null
 }

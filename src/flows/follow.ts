@@ -1,189 +1,217 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlockSource, Cursor, FinalBlock } from '../domain/block.ts'
-import type { Transaction } from '../domain/transaction.ts'
-import type { Confirm } from './confirm.ts'
+import type { FollowPolicy } from './follow-policy.ts'
+import { createFollowedHashes, type FollowedHashes } from './followed-hashes.ts'
 import { createPace } from './pace.ts'
-import type { Log } from './ports.ts'
+import { createBlockReader, isReadable, type NextBlocks, type ReadBlocksDependencies } from './read-blocks.ts'
+import {
+  createBlockSettler,
+  type FoundBlock,
+  type FoundTransaction,
+  type SettleBlocksDependencies,
+} from './settle-blocks.ts'
 
-export interface FollowDependencies {
-  readonly chain: string
+export interface FollowDependencies extends ReadBlocksDependencies, SettleBlocksDependencies {
   readonly blocks: BlockSource
-  readonly store: {
+  readonly store: SettleBlocksDependencies['store'] & {
     readCursor(chain: string): Promise<Cursor | null>
-    saveCursor(chain: string, blockNumber: number): Promise<void>
-    /** Counts an attempt at the blocks after the cursor; returns how many there were before. */
-    beginBlocks(chain: string): Promise<number>
-    /** When the oldest transaction without a verdict was recorded; null if there is none. */
+    /** Moves the cursor on, never back. */
+    saveCursor(chain: string, cursor: Cursor): Promise<void>
+    /** Moves the cursor back, never on. */
+    rewindCursor(chain: string, cursor: Cursor): Promise<void>
+    /** When the oldest transaction was recorded that is checked for its first verdict; null if there is none. */
     oldestOpen(chain: string): Promise<Date | null>
-    findOpen(chain: string, txHashes: readonly string[]): Promise<Transaction[]>
-    /** Lets the sweep look at these soon, if they are stalled or expired. */
-    wakeWatched(ids: readonly string[]): Promise<void>
+    findOpen(chain: string, txHashes: readonly string[]): Promise<FoundTransaction[]>
+    /** Schedules a check of each `expired` and `replaced` transaction within `spreadMs`; returns how many. */
+    scheduleEndedChecks(chain: string, options: { spreadMs: number; batchSize: number }): Promise<number>
   }
-  readonly confirm: Pick<Confirm, 'conclude'>
-  readonly observer: {
-    followed(block: { number: number; timeMs: number }, matches: number): void
+  readonly policy: FollowPolicy
+  readonly observer: SettleBlocksDependencies['observer'] & {
+    /** The cursor is saved: this block will not be met again. */
+    passed(blockNumber: number): void
     skipped(blocks: number): void
   }
-  readonly log: Log
-  readonly clock: () => Date
 }
 
-/** Blocks that are read together while it catches up. */
-const BLOCKS_AT_ONCE = 20
-/** More than this is not made up for: three hours of Kaia. The queue and the sweep look for what is in it. */
-const MAX_GAP_BLOCKS = 10_000
+export interface Follower {
+  /**
+   * Follows the chain block by block, from the cursor on, until `signal` aborts. Rejects with CannotFollowError if it
+   * did not succeed for a while. Does not wait for what is being settled then.
+   */
+  follow(signal: AbortSignal): Promise<void>
+  /** Resolves when nothing is being settled any more. */
+  ended(): Promise<void>
+}
+
+/** This process can't follow the chain; another one may. */
+export class CannotFollowError extends Error {
+  override readonly name = 'CannotFollowError'
+}
+
 /** A backend may register a transaction a while after it was included. */
 const REGISTERED_LATE_MS = 60_000
-/** Deaths in the same blocks after which their business writes are left to the queue, which finds the deadly one. */
-const DEATHS_TO_LEAVE = 2
-/** After an error it is tried again. */
-const ERROR_PAUSE_MS = 500
-/** A node may show a block a moment before the receipts of it. */
-const RECEIPT_TRIES = 5
-const RECEIPT_PAUSE_MS = 100
-const IN_ONE_PART = 100
-/** Fewer are had with the whole block, in one call. */
-const LEAST_IN_PARTS = 300
-const MOST_IN_PARTS = 1_000
+const PAUSE_MS = 500
+const GAP_CHECK_BATCH_SIZE = 1_000
 
 /**
- * Follows the chain, block by block: which of its transactions are ours, and what became of them. It is for
- * speed; whatever it misses the queue finds. Returns when `signal` aborts.
+ * Finds our transactions in the blocks of the chain and settles them. This is for speed: the queue is the guarantee.
+ * What of a block has no message in the queue (`stalled`, `expired`, `replaced`) is first made due for a check, then the
+ * cursor is saved, and only then is anything settled. So nothing that a transaction or a block does holds up the blocks
+ * after it, and a process that dies of one does not meet it again.
  */
-export async function follow(dependencies: FollowDependencies, signal: AbortSignal): Promise<void> {
-  const { chain, blocks, store, observer, log, clock } = dependencies
-  const pace = createPace()
-  let next: number | null = null
-  /** Attempts at the next blocks that failed here: those were no deaths. */
-  let survived = 0
-  let failing = false
+export function createFollower(dependencies: FollowDependencies): Follower {
+  const { chain, blocks, store, policy, observer, log, clock } = dependencies
+  const settler = createBlockSettler(dependencies)
 
-  while (!signal.aborted) {
-    try {
-      next ??= await begin(dependencies)
-      const found = await blocks.read(next, BLOCKS_AT_ONCE)
-      if (failing) log.info({ chain, next }, 'following the chain again')
-      failing = false
-      const last = found.at(-1)
-      if (!last) {
-        await blocks.wait(next, pace.waitMs(clock().getTime()), signal)
-        continue
+  async function follow(signal: AbortSignal): Promise<void> {
+    const pace = createPace()
+    const reader = createBlockReader(dependencies)
+    const followed = createFollowedHashes(policy.maxGapBlocks)
+    let cursor: Cursor | null = null
+    let failingSinceMs: number | null = null
+
+    while (!signal.aborted) {
+      try {
+        cursor ??= await begin()
+        const next = await reader.readAfter(cursor)
+        switch (next.kind) {
+          case 'blocks':
+            pace.saw(clock().getTime())
+            cursor = await pass(next.blocks, signal)
+            for (const block of next.blocks) followed.add(block)
+            break
+          case 'none':
+            await blocks.wait(cursor.blockNumber + 1, pace.waitMs(clock().getTime()), signal)
+            break
+          case 'gone':
+            cursor = await goBack(cursor, next, followed)
+            await sleep(PAUSE_MS, undefined, { signal })
+            break
+          case 'unreadable':
+            cursor = await skip(
+              cursor.blockNumber + 1,
+              next.readable - 1,
+              'no node could give them',
+              next.error,
+            )
+            followed.clear()
+        }
+        if (failingSinceMs !== null) {
+          log.info({ chain, cursor: cursor.blockNumber }, 'following the chain again')
+        }
+        failingSinceMs = null
+      } catch (error) {
+        if (signal.aborted) return
+        const nowMs = clock().getTime()
+        if (failingSinceMs === null) {
+          log.warn(
+            { err: error, chain, cursor: cursor?.blockNumber },
+            'chain not followed; trying again. Meanwhile the queue settles what is checked',
+          )
+        }
+        failingSinceMs ??= nowMs
+        const failingMs = nowMs - failingSinceMs
+        if (failingMs >= policy.giveUpMs) {
+          throw new CannotFollowError(`the chain could not be followed for ${failingMs} ms`, { cause: error })
+        }
+        await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined)
       }
-      pace.saw(clock().getTime())
-      const matches = await settleAll(dependencies, found, survived)
-      await store.saveCursor(chain, last.number)
-      observer.followed(last, matches)
-      next = last.number + 1
-      survived = 0
-    } catch (error) {
-      if (!failing)
-        log.warn({ err: error, chain, next }, 'chain not followed; the queue goes on, trying again')
-      failing = true
-      survived += 1
-      await sleep(ERROR_PAUSE_MS, undefined, { signal }).catch(() => undefined)
     }
   }
-}
 
-/** From here on the cursor has a row, in which attempts are counted. */
-async function begin(dependencies: FollowDependencies): Promise<number> {
-  const first = await whereToBegin(dependencies)
-  await dependencies.store.saveCursor(dependencies.chain, first - 1)
-  return first
-}
-
-/** After the cursor, but not before the oldest transaction that has no verdict; bounded. */
-async function whereToBegin({ chain, blocks, store, observer, log }: FollowDependencies): Promise<number> {
-  const newest = await blocks.newest()
-  const cursor = await store.readCursor(chain)
-  const afterCursor = cursor ? cursor.blockNumber + 1 : null
-  if (afterCursor !== null && newest < afterCursor - BLOCKS_AT_ONCE) {
-    // Never back by ourselves: what looks like a chain begun anew may be a node that is far behind.
-    log.warn(
-      { chain, newest, cursor: afterCursor - 1 },
-      'the chain is behind what was followed of it; until it has caught up only the queue works',
-    )
+  /** Right after the cursor, unless the gap is too large. Where there is no cursor, at the oldest open transaction. */
+  async function begin(): Promise<Cursor> {
+    const newest = await blocks.newest()
+    const saved = await store.readCursor(chain)
+    if (saved && newest - saved.blockNumber <= policy.maxGapBlocks) return begun(saved, newest)
+    if (!(await isReadable(blocks, newest))) {
+      throw new Error(
+        `block ${newest} is said to be the newest, but can't be read; nothing is skipped up to it`,
+      )
+    }
+    const wanted = saved ? saved.blockNumber + 1 : await firstNeeded(newest)
+    const first = Math.max(wanted, newest - policy.maxGapBlocks + 1, 0)
+    if (wanted < first) {
+      const reason = `at most ${policy.maxGapBlocks} are made up for`
+      return begun(await skip(wanted, first - 1, reason, null), newest)
+    }
+    // Nobody followed until now, and the blocks before are not looked at.
+    await scheduleEndedChecks()
+    return begun({ blockNumber: first - 1, hash: null }, newest)
   }
-  if (afterCursor !== null && newest - afterCursor < BLOCKS_AT_ONCE) return afterCursor
-  const oldest = await store.oldestOpen(chain)
-  const needed = oldest ? await blocks.firstSince(oldest.getTime() - REGISTERED_LATE_MS) : Math.max(0, newest)
-  const wanted = Math.max(afterCursor ?? 0, needed)
-  const first = Math.max(wanted, newest - MAX_GAP_BLOCKS)
-  if (wanted < first) {
-    observer.skipped(first - wanted)
-    log.warn(
-      { chain, from: wanted, to: first - 1, blocks: first - wanted },
-      'blocks skipped: too many to make up for; the queue and the sweep look for what was in them',
-    )
+
+  function begun(cursor: Cursor, newest: number): Cursor {
+    log.info({ chain, first: cursor.blockNumber + 1, newest }, 'following the chain')
+    return cursor
   }
-  log.info({ chain, first, newest }, 'following the chain')
-  return first
-}
 
-async function settleAll(
-  dependencies: FollowDependencies,
-  found: readonly FinalBlock[],
-  survived: number,
-): Promise<number> {
-  const { chain, store } = dependencies
-  const ofEach = await Promise.all(found.map(({ txHashes }) => store.findOpen(chain, txHashes)))
-  const matched = ofEach.flat()
-  if (matched.length === 0) return 0
-  const deaths = (await store.beginBlocks(chain)) - survived
-  const taken = deaths < DEATHS_TO_LEAVE ? matched : await leaveWrites(dependencies, matched, deaths)
-  const byHash = new Map(taken.map((transaction) => [transaction.txHash, transaction]))
-  await Promise.all(found.map((block) => settleBlock(dependencies, block, byHash)))
-  return matched.length
-}
+  async function firstNeeded(newest: number): Promise<number> {
+    const oldest = await store.oldestOpen(chain)
+    return oldest ? blocks.firstSince(oldest.getTime() - REGISTERED_LATE_MS) : newest
+  }
 
-/** What remains is without a business write, and so can't be what workers died of. */
-async function leaveWrites(
-  { store, log }: FollowDependencies,
-  matched: readonly Transaction[],
-  deaths: number,
-): Promise<readonly Transaction[]> {
-  const left = matched
-  log.warn({ deaths, count: left.length }, 'business writes left to the queue: workers died in these blocks')
-  await store.wakeWatched(left.map(({ id }) => id))
-  return []
-}
-
-/** Some hundred receipts are settled part by part, while the node still makes the next; thousands are had at once. */
-function partsOf(txHashes: readonly string[]): (readonly string[])[] {
-  if (txHashes.length < LEAST_IN_PARTS || txHashes.length > MOST_IN_PARTS) return [txHashes]
-  const count = Math.ceil(txHashes.length / IN_ONE_PART)
-  return Array.from({ length: count }, (_, part) =>
-    txHashes.slice(part * IN_ONE_PART, (part + 1) * IN_ONE_PART),
-  )
-}
-
-async function settleBlock(
-  dependencies: FollowDependencies,
-  block: FinalBlock,
-  byHash: ReadonlyMap<string, Transaction>,
-): Promise<void> {
-  const { confirm, store, log, clock } = dependencies
-  const { node, headNumber } = block
-  const missing = new Set(block.txHashes.filter((txHash) => byHash.has(txHash)))
-  for (let tries = 0; missing.size > 0 && tries < RECEIPT_TRIES; tries++) {
-    if (tries > 0) await sleep(RECEIPT_PAUSE_MS)
-    await Promise.all(
-      partsOf([...missing]).map(async (txHashes) => {
-        const receipts = await dependencies.blocks.receiptsOf(block, txHashes)
-        // The block was read as the canonical one at its height; a receipt of another one says nothing.
-        const ofBlock = receipts.filter(({ blockHash }) => blockHash === block.hash)
-        for (const { txHash } of ofBlock) missing.delete(txHash)
-        await Promise.all(
-          ofBlock.map(async (receipt) => {
-            const transaction = byHash.get(receipt.txHash)
-            if (transaction)
-              await confirm.conclude(transaction, { kind: 'receipt', node, headNumber, receipt }, clock())
-          }),
-        )
+  async function pass(read: readonly FinalBlock[], signal: AbortSignal): Promise<Cursor> {
+    const batch = await Promise.all(
+      read.map(async (block): Promise<FoundBlock> => {
+        return { block, found: await store.findOpen(chain, block.txHashes) }
       }),
     )
+    const withoutMessage = batch.flatMap(({ found }) =>
+      found.flatMap(({ transaction: { id, status } }) => (status === 'pending' ? [] : [id])),
+    )
+    if (withoutMessage.length > 0) await store.wakeWatched(withoutMessage)
+    const last = read.at(-1)
+    if (!last) throw new Error('no blocks were given')
+    const cursor = { blockNumber: last.number, hash: last.hash }
+    await store.saveCursor(chain, cursor)
+    observer.passed(last.number)
+    await settler.begin(batch, signal)
+    return cursor
   }
-  if (missing.size === 0) return
-  log.warn({ node, blockNumber: block.number, txHashes: [...missing] }, 'receipts missing; left to the queue')
-  await store.wakeWatched([...missing].flatMap((txHash) => byHash.get(txHash)?.id ?? []))
+
+  /** To what is still there of the blocks that were followed; where that is not known, as far as a gap may be. */
+  async function goBack(
+    cursor: Cursor,
+    { foundHash, newest }: Extract<NextBlocks, { kind: 'gone' }>,
+    followed: FollowedHashes,
+  ): Promise<Cursor> {
+    const common = await followed.newestStillThere(newest, blocks)
+    const back = common ?? { blockNumber: Math.max(0, newest - policy.maxGapBlocks), hash: null }
+    // The fork may be older than what is followed again.
+    if (!common) await scheduleEndedChecks()
+    await store.rewindCursor(chain, back)
+    log.warn(
+      {
+        chain,
+        blockNumber: cursor.blockNumber,
+        followedHash: cursor.hash,
+        foundHash,
+        next: back.blockNumber + 1,
+        blocks: cursor.blockNumber - back.blockNumber,
+      },
+      'a followed block is not on the chain any more: going back, and following again from an earlier one. No verdict ' +
+        'is undone by this. If it happens again, check that all RPC_URLS are in sync and on one chain',
+    )
+    return back
+  }
+
+  async function skip(from: number, to: number, reason: string, error: unknown): Promise<Cursor> {
+    const checks = await scheduleEndedChecks()
+    const cursor = { blockNumber: to, hash: null }
+    await store.saveCursor(chain, cursor)
+    observer.skipped(to - from + 1)
+    log.warn(
+      { chain, from, to, blocks: to - from + 1, checks, ...(error === null ? {} : { err: error }) },
+      `blocks skipped: ${reason}. The queue checks what is pending; each expired or replaced transaction is checked ` +
+        `once within ${policy.gapCheckSpreadMs} ms`,
+    )
+    return cursor
+  }
+
+  function scheduleEndedChecks(): Promise<number> {
+    const spreadMs = policy.gapCheckSpreadMs
+    return store.scheduleEndedChecks(chain, { spreadMs, batchSize: GAP_CHECK_BATCH_SIZE })
+  }
+
+  return { follow, ended: settler.ended }
 }

@@ -11,7 +11,7 @@ const SESSION = '-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_ke
  * Works as the one leader of a purpose among all processes on this database, by an advisory lock on a connection
  * of its own: waits for the lead, does the work, and gives the lead back when the work ends. The work's signal
  * aborts when `signal` does or the connection is lost, for then somebody else may lead. Resolves after that;
- * rejects if the database can't be reached.
+ * rejects if the database can't be reached, or with what the work rejected with.
  * @param purpose the name of what is led, the same in all processes
  */
 export async function lead(
@@ -39,17 +39,23 @@ export async function lead(
     while (!ending.signal.aborted) {
       // While it leads, the same question shows that the connection lives: its holder may take a lock again.
       const mayLead = await unless(ending.signal, tryLock(client, purpose))
-      if (mayLead) working ??= work(ending.signal).finally(end)
+      if (mayLead && !working) {
+        working = work(ending.signal).finally(end)
+        // It is awaited below; until then its failure must not count as unhandled.
+        working.catch(() => undefined)
+      }
       await sleep(INTERVAL_MS, undefined, { signal: ending.signal }).catch(() => undefined)
     }
   } finally {
     end()
     signal.removeEventListener('abort', end)
-    await working
+    // The lock ends with the connection, so that must end however the work did.
+    await working?.catch(() => undefined)
     await Promise.race([
       client.end().catch(() => undefined),
       sleep(END_TIMEOUT_MS, undefined, { ref: false }),
     ])
+    await working
   }
 }
 

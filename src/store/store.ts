@@ -8,7 +8,15 @@ import { createRecordAttempt, leaseDeliveries } from './deliveries.ts'
 import { addTestDelivery, listDeliveries, replayDelivery, replayRange } from './delivery-log.ts'
 import { readCursors } from './event-cursors.ts'
 import { readEvents } from './feed.ts'
-import { beginBlocks, findOpen, oldestOpen, readCursor, saveCursor, wakeWatched } from './follow.ts'
+import {
+  findOpen,
+  oldestOpen,
+  readCursor,
+  rewindCursor,
+  saveCursor,
+  scheduleEndedChecks,
+  wakeWatched,
+} from './follow.ts'
 import { listHandledKinds, noteHandledKinds, unparkHandled } from './handled-kinds.ts'
 import { leaseOverdue, leaseWatched } from './lease.ts'
 import { forgetProcess, listProcesses, reportProcess, touchProcess } from './processes.ts'
@@ -60,10 +68,11 @@ export function createStore(db: Knex) {
     leaseWatched: bind(leaseWatched),
     readCursor: bind(readCursor),
     saveCursor: bind(saveCursor),
-    beginBlocks: bind(beginBlocks),
+    rewindCursor: bind(rewindCursor),
     oldestOpen: bind(oldestOpen),
     findOpen: bind(findOpen),
     wakeWatched: bind(wakeWatched),
+    scheduleEndedChecks: bind(scheduleEndedChecks),
     countOpen: bind(countOpen),
     findDecided: bind(findDecided),
     advance: bind(advance),

@@ -135,16 +135,6 @@ describe('the block follower', () => {
     expect(metrics).toContain(`confirmd_follow_skipped_blocks_total ${skipped?.['blocks']}`)
   })
 
-  it('says so when the chain is behind its cursor, as one that was begun anew is; the queue goes on', async () => {
-    await world.db('chain_cursors').insert({ chain: 'kaia', block_number: world.node.head() + 1_000 })
-    const { url, log } = await world.start('start', { RETRY_DELAYS_MS: '100' })
-    await until('it is said', () => log.some(({ msg }) => msg.startsWith('the chain is behind')))
-    const txHash = randomHash()
-    world.node.include(txHash)
-    await register(url, { txHash, kind: 'order' })
-    await untilStatus(world.db, txHash, 'confirmed')
-  })
-
   it('is one process of all, and another takes over when its connection or the process ends', async () => {
     const { url } = await world.start()
     await world.start('worker')
@@ -215,24 +205,6 @@ describe('the block follower', () => {
     await world.db('transaction_history').where({ tx_hash: refused }).update({ next_check_at: new Date() })
     await untilStatus(world.db, refused, 'confirmed')
     expect(await countOrders(world.db, refused)).toBe(1)
-  })
-
-  it('leaves the business writes of blocks in which workers died to the queue, which finds the deadly one', async () => {
-    const api = await world.start('api')
-    const [deadly, plain] = [randomHash(), randomHash()]
-    await register(api.url, { txHash: deadly, kind: 'deadly' })
-    await register(api.url, { txHash: plain, kind: 'without-a-write' })
-    const later = new Date(Date.now() + 600_000)
-    await world.db('transaction_history').update({ next_check_at: later })
-    // As two workers leave it that died there.
-    await world.db('chain_cursors').insert({ chain: 'kaia', block_number: world.node.head(), attempts: 2 })
-    world.node.include(deadly)
-    world.node.include(plain)
-    const worker = await world.start('worker')
-    await untilStatus(world.db, plain, 'confirmed')
-    await untilFollowed()
-    await untilStatus(world.db, deadly, 'pending')
-    expect(worker.log.some(({ msg }) => msg.startsWith('business writes left to the queue'))).toBe(true)
   })
 
   it('waits for the depth of finality', async () => {

@@ -3,6 +3,7 @@ import pino from 'pino'
 import { run } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import type { TransactionView } from '../../src/domain/transaction-view.ts'
+import type { FollowPolicy } from '../../src/flows/follow-policy.ts'
 import { createLifecycle } from '../../src/lifecycle.ts'
 import type { Role } from '../../src/runnable.ts'
 import { amqpUrl, deleteTopology, type QueueKind, uniquePrefix } from './broker.ts'
@@ -34,7 +35,11 @@ export interface World {
   readonly node: ScriptedNode
   readonly prefix: string
   readonly environment: Readonly<Record<string, string>>
-  start(role?: Role, overrides?: Readonly<Record<string, string>>): Promise<RunningConfirmd>
+  start(
+    role?: Role,
+    overrides?: Readonly<Record<string, string>>,
+    followPolicy?: Partial<FollowPolicy>,
+  ): Promise<RunningConfirmd>
   /** Stops every confirmd that still runs. */
   stopAll(): Promise<void>
   close(): Promise<void>
@@ -72,8 +77,8 @@ export async function createWorld(
     node,
     prefix,
     environment,
-    start: async (role = 'start', overrides = {}) => {
-      const started = await startConfirmd(role, { ...environment, ...overrides })
+    start: async (role = 'start', overrides = {}, followPolicy = {}) => {
+      const started = await startConfirmd(role, { ...environment, ...overrides }, followPolicy)
       const stop = async () => {
         running.delete(tracked)
         await started.stop()
@@ -97,6 +102,7 @@ export async function createWorld(
 export async function startConfirmd(
   role: Role,
   environment: Readonly<Record<string, string>>,
+  followPolicy: Partial<FollowPolicy> = {},
 ): Promise<RunningConfirmd> {
   const config = readConfig(environment)
   const entries: LogEntry[] = []
@@ -112,6 +118,7 @@ export async function startConfirmd(
       log,
       lifecycle,
       onFatal: (error) => fatal.push(error),
+      followPolicy,
     })
     if (fatal.length === 0 && !environment['TEST_NOT_READY']) await untilReady(url, fatal)
     return { url, log: entries, fatal, stop: lifecycle.releaseAll }

@@ -23,12 +23,25 @@ export interface ScriptedChain {
   /** The sender's next nonce from the newest block on; before, what its transactions say. */
   setNonce(sender: string, nonce: number): void
   mine(blocks?: number): void
+  /**
+   * Leaves the chain from this block on, as a fork does: its newest block is the one before, later ones get other
+   * hashes, and what was included in the blocks that are gone is not on the chain any more.
+   */
+  fork(fromBlock: number): void
   /** Adds a block each `intervalMs` until `stop`; block times are those at which they were made from then on. */
   mineEvery(intervalMs: number): void
   head(): number
-  /** What a node of this chain answers; throws UnknownMethod. `headAgeMs` makes each block seem older. */
-  answer(method: string, params: readonly unknown[], headAgeMs: number): unknown
+  /** What a node of this chain answers; throws UnknownMethod. */
+  answer(method: string, params: readonly unknown[], view?: View): unknown
   stop(): void
+}
+
+/** How a node sees the chain. */
+export interface View {
+  /** Makes each block seem older. */
+  readonly headAgeMs: number
+  /** How many of the newest blocks it does not show, as a node that is behind. */
+  readonly lagBlocks: number
 }
 
 export interface ChainOptions {
@@ -77,6 +90,7 @@ export function createScriptedChain({ chainId = 8217, head: first = 100 }: Chain
   const nonces = new Map<string, { nonce: number; since: number }>()
   /** Of the blocks since `mineEvery`, by number, in ms. */
   const madeAt = new Map<number, number>()
+  const forks: number[] = []
   let head = first
   let mining: NodeJS.Timeout | null = null
 
@@ -87,7 +101,9 @@ export function createScriptedChain({ chainId = 8217, head: first = 100 }: Chain
   }
 
   function blockHash(number: number): string {
-    return `0x${chain.chainId.toString(16).padStart(8, '0')}${number.toString(16).padStart(56, '0')}`
+    const forked = forks.filter((fromBlock) => number >= fromBlock).length
+    const fork = `${hexOf(chain.chainId, 8)}${hexOf(forked, 8)}`
+    return `0x${fork}${hexOf(Math.max(0, number), 48)}`
   }
 
   function hashesAt(number: number): string[] {
@@ -107,8 +123,8 @@ export function createScriptedChain({ chainId = 8217, head: first = 100 }: Chain
     return Math.floor((at - headAgeMs) / 1000)
   }
 
-  function headerOf(number: number, headAgeMs: number): Record<string, unknown> | null {
-    if (!Number.isInteger(number) || number < 0 || number > head) return null
+  function headerOf(number: number, { headAgeMs, lagBlocks }: View): Record<string, unknown> | null {
+    if (!Number.isInteger(number) || number < 0 || number > head - lagBlocks) return null
     return {
       baseFeePerGas: GAS_PRICE,
       blockScore: '0x1',
@@ -130,8 +146,8 @@ export function createScriptedChain({ chainId = 8217, head: first = 100 }: Chain
     }
   }
 
-  function blockOf(number: number, isWhole: boolean, headAgeMs: number): object | null {
-    const header = headerOf(number, headAgeMs)
+  function blockOf(number: number, isWhole: boolean, view: View): object | null {
+    const header = headerOf(number, view)
     if (!header) return null
     const hashes = hashesAt(number)
     return { ...header, transactions: isWhole ? hashes.map(transactionOf) : hashes }
@@ -189,12 +205,13 @@ export function createScriptedChain({ chainId = 8217, head: first = 100 }: Chain
     return Math.max(0, ...used)
   }
 
-  function numberOf(block: unknown): number {
+  function numberOf(block: unknown, lagBlocks: number): number {
     const given = String(block)
     if (given.length !== 66) {
-      return ['latest', 'pending', 'safe', 'finalized'].includes(given) ? head : Number(given)
+      const isTag = ['latest', 'pending', 'safe', 'finalized'].includes(given)
+      return isTag ? head - lagBlocks : Number(given)
     }
-    const number = Number(`0x${given.slice(10)}`)
+    const number = Number(`0x${given.slice(18)}`)
     return blockHash(number) === given ? number : -1
   }
 
@@ -228,22 +245,30 @@ export function createScriptedChain({ chainId = 8217, head: first = 100 }: Chain
       madeAt.set(head, Date.now())
     },
     head: () => head,
-    answer: (method, params, headAgeMs) => {
+    fork: (fromBlock) => {
+      forks.push(fromBlock)
+      head = fromBlock - 1
+      for (const [txHash, { blockNumber }] of included) {
+        if (blockNumber >= fromBlock) included.delete(txHash)
+      }
+    },
+    answer: (method, params, view = { headAgeMs: 0, lagBlocks: 0 }) => {
+      const { lagBlocks } = view
       const [one, two] = params
       switch (method.replace(/^(klay|kaia|eth)_/, '')) {
         case 'chainID':
         case 'chainId':
           return hex(chain.chainId)
         case 'blockNumber':
-          return hex(head)
+          return hex(head - lagBlocks)
         case 'getHeaderByNumber':
         case 'getHeaderByHash':
-          return headerOf(numberOf(one), headAgeMs)
+          return headerOf(numberOf(one, lagBlocks), view)
         case 'getBlockByNumber':
         case 'getBlockByHash':
-          return blockOf(numberOf(one), two === true, headAgeMs)
+          return blockOf(numberOf(one, lagBlocks), two === true, view)
         case 'getBlockReceipts': {
-          const number = numberOf(one)
+          const number = numberOf(one, lagBlocks)
           return number < 0 || number > head ? null : hashesAt(number).map(receiptOf)
         }
         case 'getTransactionReceipt':
@@ -251,7 +276,7 @@ export function createScriptedChain({ chainId = 8217, head: first = 100 }: Chain
         case 'getTransactionByHash':
           return transactionOf(String(one))
         case 'getTransactionCount':
-          return hex(nonceAt(String(one).toLowerCase(), numberOf(two ?? 'latest')))
+          return hex(nonceAt(String(one).toLowerCase(), numberOf(two ?? 'latest', lagBlocks)))
         default:
           throw new UnknownMethod(`the method ${method} does not exist/is not available`)
       }
@@ -262,6 +287,10 @@ export function createScriptedChain({ chainId = 8217, head: first = 100 }: Chain
     },
   }
   return chain
+}
+
+function hexOf(number: number, digits: number): string {
+  return number.toString(16).padStart(digits, '0')
 }
 
 function hex(number: number): string {

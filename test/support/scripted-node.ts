@@ -48,12 +48,19 @@ export interface ScriptedNode {
   /** The sender's confirmed nonce from this block on; 0 before. */
   setNonce(sender: string, nonce: number): void
   mine(blocks?: number): void
+  /**
+   * Leaves the chain from this block on, as a fork does: its newest block is the one before, later ones get other
+   * hashes, and what was included in the blocks that are gone is not on the chain any more.
+   */
+  fork(fromBlock: number): void
   /** The number of its newest block. */
   head(): number
   /** How often a method was called. */
   asked(method: string): number
   /** How old the newest block seems. */
   headAgeMs: number
+  /** How many of the newest blocks it does not show, as a node that is behind. */
+  lagBlocks: number
   fault: Fault
   requestFault: RequestFault
   chainId: number
@@ -86,12 +93,14 @@ export async function startScriptedNode(given: { chain?: ScriptedChain } = {}): 
       node.chain.chainId = chainId
     },
     headAgeMs: 0,
+    lagBlocks: 0,
     include: (txHash, outcome) => void node.chain.include(txHash, outcome),
     exclude: (txHash) => node.chain.exclude(txHash),
     pend: (txHash, sender, nonce) => node.chain.pend(txHash, sender, nonce),
     drop: (txHash) => node.chain.drop(txHash),
     setNonce: (sender, nonce) => node.chain.setNonce(sender, nonce),
     mine: (blocks) => node.chain.mine(blocks),
+    fork: (fromBlock) => node.chain.fork(fromBlock),
     head: () => node.chain.head(),
     asked: (method) => methods.get(method) ?? 0,
     looks: (txHash) => asked.get(txHash) ?? [],
@@ -113,7 +122,7 @@ export async function startScriptedNode(given: { chain?: ScriptedChain } = {}): 
     const chain = node.route?.(calls) ?? node.chain
     const rightAnswer = ({ method, params }: Call): Answer => {
       try {
-        return { kind: 'result', result: chain.answer(method, params, node.headAgeMs) }
+        return { kind: 'result', result: chain.answer(method, params, node) }
       } catch (error) {
         if (!(error instanceof UnknownMethod)) throw error
         return { kind: 'error', code: -32_601, message: error.message }

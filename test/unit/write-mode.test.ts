@@ -27,6 +27,8 @@ it('what the row says of an attempt keeps why the one before failed, whichever d
   const second = attemptText({ kind: 'order', lastError }, 2)
   expect(second).toMatch(/the process died in it\. Before that: the business write failed: no stock$/)
   const third = attemptText({ kind: 'order', lastError: second }, 3)
-  expect(third).toMatch(/^attempt 3 .* the process died in it\. Before that: the business write failed: no stock$/)
+  expect(third).toMatch(
+    /^attempt 3 .* the process died in it\. Before that: the business write failed: no stock$/,
+  )
   expect(attemptText({ kind: 'order', lastError: 'x'.repeat(500) }, 2)).toHaveLength(500)
 })

@@ -55,9 +55,8 @@ describe('one answer about another transaction', () => {
   }
 
   const transactionOf = (txHash: string) =>
-    fleet.chain.answer('klay_getTransactionByHash', [txHash], 0) as Record
-  const receiptOf = (txHash: string) =>
-    fleet.chain.answer('klay_getTransactionReceipt', [txHash], 0) as Record
+    fleet.chain.answer('klay_getTransactionByHash', [txHash]) as Record
+  const receiptOf = (txHash: string) => fleet.chain.answer('klay_getTransactionReceipt', [txHash]) as Record
 
   it.concurrent('with its own hash replaces nothing', async () => {
     const txHash = randomHash()
@@ -129,7 +128,7 @@ describe('two nodes, of which the second answers about another transaction', () 
   ])('replace nothing where the backend said %s', async (_name, given) => {
     const [txHash, other] = [randomHash(), randomHash()]
     fleet.chain.include(other, OTHER)
-    const lie = fleet.chain.answer('klay_getTransactionByHash', [other], 0)
+    const lie = fleet.chain.answer('klay_getTransactionByHash', [other])
     twice.about(txHash, 'getTransactionByHash', () => lie)
     await registerAll(running, [{ txHash, kind: 'order', ...given }])
     // The second node is asked from the third check on.
