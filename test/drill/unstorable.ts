@@ -1,11 +1,5 @@
 import type { Answer } from './node-answers.ts'
 
-/** An answer that PostgreSQL can't keep as it is. */
-export interface Unstorable {
-  readonly name: string
-  readonly answer: Answer
-}
-
 const LONE_SURROGATE = '\ud83d'
 const MEGABYTE = 1_000_000
 const SERVER_ERROR = -32_000
@@ -29,26 +23,18 @@ type Given = ReadonlyMap<string, number>
 export const UNSTORABLE_VARIANTS = ERRORS.length + RECEIPT_PARTS.length
 
 /** An error in place of the answer: the one that was given least. */
-export function unstorableError(given: Given): Unstorable {
+export function unstorableError(given: Given): { name: string; answer: Answer } {
   const { name, message } = leastGiven(ERRORS, given)
   return { name, answer: { error: { code: SERVER_ERROR, message } } }
 }
 
-/**
- * A receipt, or one of a block's, with something in it that can't be stored, and that was given least; null if there
- * is none to change.
- */
-export function unstorableReceipt(truth: Answer, given: Given): Unstorable | null {
-  if (!('result' in truth)) return null
-  const answers: unknown[] = Array.isArray(truth.result) ? truth.result : [truth.result]
-  const index = answers.findIndex(isReceipt)
-  const receipt = answers[index]
+/** The receipt with a value that can't be stored, the one that was given least; null if it is no receipt. */
+export function unstorableReceipt(receipt: unknown, given: Given): { name: string; receipt: object } | null {
   if (!isReceipt(receipt)) return null
   // Only a failed transaction has an error.
   const fitting = RECEIPT_PARTS.filter(({ part }) => !('status' in part) || part.status === receipt.status)
   const { name, part } = leastGiven(fitting, given)
-  const changed = answers.with(index, { ...receipt, ...part })
-  return { name, answer: { result: Array.isArray(truth.result) ? changed : changed[0] } }
+  return { name, receipt: { ...receipt, ...part } }
 }
 
 function isReceipt(answer: unknown): answer is { status: string } {

@@ -16,6 +16,7 @@ export interface UntrueAnswersOptions {
   readonly answer: (asked: Asked) => Answer
 }
 
+const UNSTORABLE = 'text that cannot be stored'
 const BLOCKS_AHEAD = 5_000_000
 /** Calls that name what they ask for. */
 const ABOUT_SOMETHING = [
@@ -48,7 +49,9 @@ export function untrueAnswers({ random, counts, answer }: UntrueAnswersOptions) 
     if (chance < otherQuestion) return aboutOther(name, asked, truth)
     if (chance < otherQuestion + unstorable) return notStorable(truth)
     if (ABOUT_SOMETHING.includes(name) && hasResult(truth)) earlier.set(name, asked)
-    return truth
+    if (!('result' in truth) || !Array.isArray(truth.result) || unstorable === 0) return truth
+    // The receipts of a block are many answers in one.
+    return { result: truth.result.map((each: unknown) => (random() < unstorable ? spoilt(each) : each)) }
   }
 
   function aboutOther(name: string, asked: Asked, truth: Answer): Answer {
@@ -59,10 +62,18 @@ export function untrueAnswers({ random, counts, answer }: UntrueAnswersOptions) 
   }
 
   function notStorable(truth: Answer): Answer {
-    const given = counts.variants('text that cannot be stored')
-    const untrue = unstorableReceipt(truth, given) ?? unstorableError(given)
-    counts.add('text that cannot be stored', untrue.name)
-    return untrue.answer
+    const receipt = 'result' in truth ? spoilt(truth.result) : null
+    if (receipt !== null) return { result: receipt }
+    const { name, answer: error } = unstorableError(counts.variants(UNSTORABLE))
+    counts.add(UNSTORABLE, name)
+    return error
+  }
+
+  /** The receipt with a value that can't be stored; null if it is no receipt. */
+  function spoilt(receipt: unknown): object | null {
+    const changed = unstorableReceipt(receipt, counts.variants(UNSTORABLE))
+    if (changed) counts.add(UNSTORABLE, changed.name)
+    return changed?.receipt ?? null
   }
 }
 
