@@ -29,9 +29,9 @@ type Verdict = Extract<Decision, { kind: 'settle' }>
 
 /** What became of a verdict. */
 export type CommitOutcome =
-  /** It is committed, by us or by somebody else, or the row has moved on. */
+  /** It is committed, by us or by somebody else. */
   | { readonly kind: 'done' }
-  /** Nothing was written: the row is locked, or others have their turn. Check it again soon. */
+  /** Nothing was written: the row is locked or has moved on, or others have their turn. Check it again soon. */
   | { readonly kind: 'busy' }
   /** Nothing was written: another process has the handler. */
   | { readonly kind: 'left' }
@@ -132,7 +132,8 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
     const isCounted = !uncounted.delete(id)
     const attempts = expectedAttempts + (isCounted ? 1 : 0)
     const reason = attemptText({ kind, lastError }, attempts)
-    if (!(await store.beginWriteAttempt(id, { expectedAttempts, isCounted, reason }))) return { kind: 'done' }
+    // Somebody else counts one at this moment, or has settled it; the next check finds out which.
+    if (!(await store.beginWriteAttempt(id, { expectedAttempts, isCounted, reason }))) return { kind: 'busy' }
     try {
       const outcome = await settle(settlement, true)
       if (outcome.kind === 'busy') takeBack(id)
@@ -180,7 +181,7 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
       isParked,
       look: failedWrite(look, error.message, isParked ? null : delayMs),
     })
-    if (!counted) return { kind: 'done' }
+    if (!counted) return { kind: 'busy' }
     const fields = {
       ...traceFields(transaction),
       err: error,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Disposition } from '../domain/check-queue.ts'
 import { type Decision, decide, type FinalityPolicy, type Observation, queryFor } from '../domain/finality.ts'
 import { type Look, lookOf } from '../domain/look.ts'
@@ -32,6 +33,10 @@ export interface Looks {
 }
 
 type ReceiptObservation = Extract<Observation, { kind: 'receipt' }>
+
+/** A row that somebody has locked is tried for a minute. */
+const BUSY_TRIES = 120
+const BUSY_PAUSE_MS = 500
 
 export const ACK: Disposition = { kind: 'ack' }
 
@@ -143,7 +148,17 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
     if (decision.kind !== 'settle') return
     const kept = lookOf(observation, decision, now)
     const options = { mayHaveEndedAProcess: false, isCheckScheduled: true }
-    await traced('settle', transaction, () => verdicts.commit(transaction, decision, kept, options))
+    const commit = () => verdicts.commit(transaction, decision, kept, options)
+    // A pending one has its check; the others may have none for long, and the block is not met again.
+    for (let tries = 1; tries <= BUSY_TRIES; tries++) {
+      const outcome = await traced('settle', transaction, commit)
+      if (outcome.kind !== 'busy' || transaction.status === 'pending') return
+      await sleep(BUSY_PAUSE_MS)
+    }
+    log.warn(
+      traceFields(transaction),
+      'verdict not committed: its row is locked by another database session. Find who holds the lock, and recheck it',
+    )
   }
 
   /** Names the transaction that consumed the nonce, if a node can still show it. */
@@ -230,7 +245,7 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
       delayMs,
       isParked,
     })
-    if (!counted) return ACK
+    if (!counted) return transaction.status === 'pending' ? again(transaction) : ACK
     const fields = { ...traceFields(transaction), err: error, handlerAttempts: handlerAttempts + 1 }
     if (isParked) {
       observer.parked('refused')

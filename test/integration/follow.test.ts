@@ -190,16 +190,19 @@ describe('the block follower', () => {
     await untilStatus(world.db, other, 'confirmed')
   })
 
-  it('leaves a business write that throws to the check, and counts nothing', async () => {
+  it('leaves a business write that throws to the check, counted and with its reason', async () => {
     const { url, log } = await world.start()
     await world.db('refusals').insert({ reason: 'not now' })
     const [refused, good] = [await waiting(url, 'picky'), await waiting(url, 'order')]
     world.node.include(refused)
     world.node.include(good)
     await untilStatus(world.db, good, 'confirmed')
-    await until('the refusal is said', () => log.some(({ msg }) => msg.includes('left to the next check')))
+    await until('the refusal is said', () =>
+      log.some(({ msg }) => msg.startsWith('verdict and business write')),
+    )
     const row = await untilStatus(world.db, refused, 'pending')
-    expect(row).toMatchObject({ handler_attempts: 0, retry_count: 1 })
+    expect(row).toMatchObject({ handler_attempts: 1, retry_count: 1 })
+    expect(row['last_error']).toContain('refused by the test')
     expect(await countOrders(world.db, refused)).toBe(0)
     await world.db('refusals').delete()
     await world.db('transaction_history').where({ tx_hash: refused }).update({ next_check_at: new Date() })
