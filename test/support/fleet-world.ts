@@ -161,7 +161,11 @@ export async function createFleet(
     let last: Row | undefined
     const check = async () => {
       last = await row(txHash)
-      return last !== undefined && isSo(last) ? last : undefined
+      if (last === undefined || isSo(last)) return last
+      // What has its verdict changes no more.
+      if (['confirmed', 'failed'].includes(String(last['status'])))
+        throw new Error(`it is not so that ${what}`)
+      return undefined
     }
     return until(what, check, timeoutMs).catch(async (error: Error) => {
       throw new Error(`${error.message}: ${describe(last)}, events ${await eventsOf(txHash)}`)

@@ -63,6 +63,8 @@ export interface ScriptedNode {
   lagBlocks: number
   fault: Fault
   requestFault: RequestFault
+  /** Changes the text of what it sends, for what JSON.stringify can't write. */
+  rewrite: (body: string) => string
   chainId: number
   /** Times, in ms, at which receipts of this hash were asked for. */
   looks(txHash: string): readonly number[]
@@ -86,6 +88,7 @@ export async function startScriptedNode(given: { chain?: ScriptedChain } = {}): 
     route: null,
     fault: () => null,
     requestFault: () => null,
+    rewrite: (body) => body,
     get chainId() {
       return node.chain.chainId
     },
@@ -143,7 +146,7 @@ export async function startScriptedNode(given: { chain?: ScriptedChain } = {}): 
 
     function send(each: readonly Answer[]): void {
       const frames = each.map((answer, index) => frameOf(calls[index], answer))
-      response.end(JSON.stringify(Array.isArray(payload) ? frames : frames[0]))
+      response.end(node.rewrite(JSON.stringify(Array.isArray(payload) ? frames : frames[0])))
     }
   }
 

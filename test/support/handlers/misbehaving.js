@@ -1,12 +1,8 @@
-import { appendFileSync } from 'node:fs'
-
 /**
  * Business writes that misbehave, in the way that the payload says. Each inserts its order first, so that a verdict
  * without its write, and a write without its verdict, can be seen.
  */
 async function writeOrder({ trx, transaction }) {
-  const { journal } = transaction.payload ?? {}
-  if (journal) appendFileSync(journal, `${transaction.txHash}\n`)
   await trx('orders').insert({
     transaction_id: transaction.id,
     tx_hash: transaction.txHash,
