@@ -20,7 +20,7 @@ interface Found {
 
 /** Most characters of an error text that are kept. */
 const REASON_LIMIT = 500
-const REASON_SHOWN = 160
+const REASON_SHOWN = 500
 const BULK_ROWS = 100_000
 const OPEN = ['pending', 'stalled']
 

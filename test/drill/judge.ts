@@ -24,6 +24,8 @@ interface Found {
   readonly parked: boolean
   readonly retry_count: number
   readonly last_error: string | null
+  /** No node showed its sender and nonce twice. */
+  readonly unseen: boolean
   readonly orders: number
   /** Status of each event. */
   readonly events: readonly string[]
@@ -74,6 +76,8 @@ export async function judge(db: Knex, entries: readonly Entry[]): Promise<Judgem
 const FAULTS = {
   lost: (entry: Entry, row: Found | undefined) => {
     if (!row) return true
+    // Nothing is called replaced that no node ever showed: what the caller claims of it is no evidence.
+    if (entry.truth === 'replaced' && row.unseen && row.status === 'stalled') return false
     const expected = entry.truth ?? 'stalled'
     if (row.status !== expected) return !VERDICTS.includes(row.status)
     return !row.events.includes(expected)
@@ -92,6 +96,7 @@ async function readRows(db: Knex): Promise<Map<string, Found>> {
   // Together, so that a settle in between is seen whole or not at all.
   const { rows } = await db.raw<{ rows: Found[] }>(`
     SELECT t.tx_hash, t.status, t.parked_at IS NOT NULL AS parked, t.retry_count, t.last_error,
+           t.seen_sender IS NULL AS unseen,
            coalesce(o.orders, 0)::int AS orders, coalesce(e.events, '{}') AS events
       FROM transaction_history t
       LEFT JOIN (SELECT tx_hash, count(*) AS orders FROM orders GROUP BY tx_hash) o USING (tx_hash)
