@@ -21,7 +21,9 @@ export async function examine(
         const head = await node.readHead()
         const [receipt, known] = await Promise.all([node.readReceipt(txHash), node.readTransaction(txHash)])
         const account = known?.seen?.sender ?? sender
-        const nextNonce = account === null ? null : await node.readNonce(account, head.number)
+        // One of them may lack the state; the rest of what it says counts all the same.
+        const nextNonce =
+          account === null ? null : await node.readNonce(account, head.number).catch(nullIfUnavailable)
         const staleness = heads.staleness(head)
         return {
           node: node.name,
@@ -38,4 +40,9 @@ export async function examine(
       }
     }),
   )
+}
+
+function nullIfUnavailable(error: unknown): null {
+  if (error instanceof RpcError) return null
+  throw error
 }

@@ -1,5 +1,6 @@
 import type { Observation, Query } from '../domain/finality.ts'
 import type { Receipt } from '../domain/receipt.ts'
+import { storableText } from '../domain/storable-text.ts'
 import { type Absence, collectAbsence, isEnough, toAbsent } from './absence.ts'
 import type { Header } from './facts/block.ts'
 import type { HeadTracker } from './head-tracker.ts'
@@ -42,7 +43,7 @@ export async function observe(query: Query, options: ObserveOptions): Promise<Ob
   }
   // A thorough check that lacks witnesses still found it absent.
   if (absences.length > 0) return toAbsent(absences, query, options)
-  return { kind: 'unavailable', error: errors.join('; ') }
+  return { kind: 'unavailable', error: storableText(errors.join('; ')) }
 }
 
 /** What one node says; rejects with RpcError if that is nothing. */
