@@ -166,7 +166,14 @@ export function createBlockSource(options: BlockSourceOptions): BlockSource {
     wait: (blockNumber, timeoutMs, signal) =>
       announcements.wait(blockNumber + finalityDepthBlocks, timeoutMs, signal),
 
-    hashAt: (blockNumber) => at(async ({ node }) => (await node.readHeader(blockNumber))?.hash ?? null),
+    hashAt: (blockNumber) =>
+      at(async ({ node }) => {
+        const [block, header] = await Promise.all([node.readBlock(blockNumber), node.readHeader(blockNumber)])
+        if (!block && !header) return null
+        if (block) checkSame(node, block, header)
+        else throw problemOf(node, 'malformed', RPC_METHODS.block, `it shows only the header of block ${blockNumber}`)
+        return block.hash
+      }),
 
     receiptsOf: async (block, txHashes) => {
       const node = nodes.find(({ name }) => name === block.node)

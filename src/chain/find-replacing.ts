@@ -102,12 +102,16 @@ async function findBlockBefore(
   return unknown(`it has no state of an older block: ${problem}`)
 }
 
-/** Two answers must agree: the receipts of the block, where they name sender and nonce, and the transaction itself. */
+/**
+ * Two answers must agree: the receipts of the block, where they name sender and nonce, and the transaction itself. That
+ * our own transaction is in the block is enough to know that it was not replaced.
+ */
 async function findInBlock(
   node: ChainNode,
   block: Block,
   replaced: ReplacedTransaction,
 ): Promise<string | null> {
+  if (block.txHashes.includes(replaced.txHash)) return replaced.txHash
   const receipts = (await node.readBlockReceipts(block)) ?? []
   const named = receipts.find(({ sender, nonce }) => sender === replaced.sender && nonce === replaced.nonce)
   const candidates = named ? [named.txHash] : block.txHashes

@@ -50,5 +50,6 @@ export function shown(value: unknown): string {
   if (value === undefined) return 'missing'
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object' && value !== null) return 'an object'
-  return storableText(JSON.stringify(value) ?? String(value), MAX_SHOWN_CHARACTERS)
+  const text = typeof value === 'string' ? value.slice(0, MAX_SHOWN_CHARACTERS) : value
+  return storableText(JSON.stringify(text) ?? String(text), MAX_SHOWN_CHARACTERS)
 }
