@@ -150,7 +150,9 @@ export async function playAll(
     const runs = planned.filter(({ run }) => run !== null)
     for (let from = 0; from < runs.length; from += RUNS_AT_ONCE) {
       await Promise.all(
-        runs.slice(from, from + RUNS_AT_ONCE).map(({ queue, run }) => run && play(queue, run)),
+        runs.slice(from, from + RUNS_AT_ONCE).map(async ({ queue, run }) => {
+          if (run) await play(queue, run)
+        }),
       )
     }
     open = runs.map(({ queue }) => queue)
