@@ -1,4 +1,4 @@
-import { markLossyNumbers } from './json.ts'
+import { markLossyNumbers } from './lossy-numbers.ts'
 import { parseForeignRegistration, type Registration } from './registration.ts'
 import type { Transaction } from './transaction.ts'
 

@@ -3,7 +3,7 @@ import helmet from '@fastify/helmet'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import { Ajv } from 'ajv'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import { markLossyNumbers } from '../domain/json.ts'
+import { markLossyNumbers } from '../domain/lossy-numbers.ts'
 import { answerClientError, answerFrameworkError, ProblemError, useProblems } from './problem.ts'
 
 export const BODY_LIMIT_BYTES = 256 * 1024

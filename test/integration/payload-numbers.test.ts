@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { jsonProblem, markLossyNumbers } from '../../src/domain/json.ts'
+import { jsonProblem } from '../../src/domain/json.ts'
+import { markLossyNumbers } from '../../src/domain/lossy-numbers.ts'
 import { parseForeignRegistration } from '../../src/domain/registration.ts'
 import { createStore } from '../../src/store/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { jsonProblem, markLossyNumbers } from '../../src/domain/json.ts'
+import { jsonProblem } from '../../src/domain/json.ts'
+import { markLossyNumbers } from '../../src/domain/lossy-numbers.ts'
 import { generatedRuns } from '../support/fuzz.ts'
 import { jsonText, mutated } from '../support/generated-json.ts'
 
