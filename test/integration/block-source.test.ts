@@ -172,7 +172,8 @@ describe('the blocks of the chain', () => {
 
   it('the first since a time is not found by times that contradict each other', async () => {
     const blocks = open(1)
-    const startMs = Date.now() - 3_600_000
+    // A block's time has whole seconds.
+    const startMs = Math.floor(Date.now() / 1_000) * 1_000 - 3_600_000
     const timeOf = (number: number) => hex(Math.floor(startMs / 1_000) + number)
     const timed: Fault = (method, [block]) => {
       if (method !== 'klay_getHeaderByNumber' || block === 'latest') return null

@@ -12,6 +12,7 @@ async function writeOrder({ trx, transaction }) {
 
 export default [
   { kind: 'plain', noWrite: true },
+  { kind: 'default', noWrite: true },
   { kind: 'order', confirmed: writeOrder },
   { kind: 'both', confirmed: writeOrder, failed: writeOrder },
   {
