@@ -150,16 +150,20 @@ describeWithBroker('messages on the broker', () => {
     expect(message ? message.content.toString() : 'no message').toBe(content)
   })
 
-  it('a parked transaction leaves its message in the parked queue', async () => {
+  it('a parked transaction leaves no message: the row says why, and a recheck publishes it again', async () => {
     await world.stopAll()
     await world.db('refusals').insert({ reason: 'test' })
     const { url } = await world.start('start', { HANDLER_RETRY_LIMIT: '1' })
     const txHash = randomHash()
     world.node.include(txHash)
     const { body } = await register(url, { txHash, kind: 'picky' })
-    const parked = await takeParked()
-    expect(JSON.parse(parked.content)).toMatchObject({ id: body.id, txHash })
-    expect(parked.reason).toContain('refused by the test')
+    const row = await untilRow(world.db, txHash, 'parked', (each) => each['parked_at'] !== null)
+    expect(row['last_error']).toContain('refused by the test')
+    expect(await depth(names.checkQueue)).toBe(0)
+    expect(await depth(names.parkedQueue)).toBe(0)
+    await world.db('refusals').delete()
+    await fetch(`${url}/v1/transactions/${body.id}/recheck`, { method: 'POST' })
+    await untilStatus(world.db, txHash, 'confirmed')
   })
 
   it('the correlation id of the request goes through the message and every log line', async () => {
