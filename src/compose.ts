@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openRabbit, type Rabbit } from './broker/rabbit.ts'
 import type { ProcessState } from './domain/process.ts'
 import { createKinds } from './flows/kinds.ts'
@@ -25,6 +26,7 @@ export interface Running {
 
 /** A kind counts as handled for a minute after it was last told. */
 const KINDS_INTERVAL_MS = 5_000
+const STOP_GRACE_MS = 1_000
 const TABLE_QUEUE_POLL_INTERVAL_MS = 200
 const TABLE_QUEUE_LEASE_MS = 10_000
 /** It asks no node. */
@@ -69,7 +71,10 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   const learning = repeat(kinds.refresh, KINDS_INTERVAL_MS, (error) =>
     log.warn({ err: error }, 'handled kinds neither told nor learned; trying again'),
   )
-  lifecycle.add('handled kinds', () => learning.stop())
+  // A stop does not wait longer for a database that is away.
+  lifecycle.add('handled kinds', () =>
+    Promise.race([learning.stop(), sleep(STOP_GRACE_MS, undefined, { ref: false })]),
+  )
   const { queue, exchange } = config.amqpUrl
     ? await openBroker(context, config.amqpUrl, store.ping)
     : {
