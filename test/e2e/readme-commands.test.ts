@@ -87,7 +87,7 @@ describeWithBroker("the README's commands, as they stand, in a folder of their o
     })
   }
 
-  it('npm ci, the demo, and start', async () => {
+  it('npm ci, the demo, and start', { timeout: 300_000 }, async () => {
     const [install, demo, ...others] = linesOf('Try it', 1)
     expect([install, demo, others]).toEqual(['npm ci', 'npm run demo', []])
     await shell(install ?? '')
@@ -97,7 +97,9 @@ describeWithBroker("the README's commands, as they stand, in a folder of their o
     expect(await (await fetch(url)).text()).toContain('<title>confirmd</title>')
   })
 
-  it('production: built, without what is only for development; migrated; both roles; a key; pruned', async () => {
+  it('production: built, without what is only for development; migrated; both roles; a key; pruned', {
+    timeout: 300_000,
+  }, async () => {
     const [build = '', ...others] = linesOf('Production')
     const roles = others.filter((line) => line.startsWith('node '))
     expect(others.filter((line) => !line.startsWith('export '))).toEqual(roles)
