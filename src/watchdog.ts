@@ -39,9 +39,20 @@ export function startWatchdog({ limitMs, base, onError }: WatchdogOptions): Watc
 
   const beating = setInterval(() => Atomics.add(beat, 0, 1), BEAT_INTERVAL_MS)
   beating.unref()
-  const worker = new Worker(WATCH, { eval: true, workerData: { beat, note, limitMs, base } })
-  worker.unref()
-  worker.on('error', onError)
+  const worker = startThread()
+
+  /** Null where it can't be started, as under Node's permission model without `--allow-worker`. */
+  function startThread(): Worker | null {
+    try {
+      const started = new Worker(WATCH, { eval: true, workerData: { beat, note, limitMs, base } })
+      started.unref()
+      started.on('error', onError)
+      return started
+    } catch (error) {
+      onError(error as Error)
+      return null
+    }
+  }
 
   return {
     begin: ({ id, kind, txHash }) => {
@@ -56,7 +67,7 @@ export function startWatchdog({ limitMs, base, onError }: WatchdogOptions): Watc
     },
     stop: async () => {
       clearInterval(beating)
-      await worker.terminate()
+      await worker?.terminate()
     },
   }
 }

@@ -5,8 +5,9 @@ import { createWorld, register, untilStatus, type World } from '../support/confi
 import { createOrderTables, ORDER_HANDLERS } from '../support/orders.ts'
 import { randomHash } from '../support/scripted-node.ts'
 
-/** Node's permission model: every write to a file throws. The leash must start the role, so that is allowed. */
-const NO_WRITES = '--no-warnings --experimental-permission --allow-fs-read=* --allow-child-process'
+/** Node's permission model: every write to a file throws. Processes and threads are started, so that is allowed. */
+const NO_WRITES =
+  '--no-warnings --experimental-permission --allow-fs-read=* --allow-child-process --allow-worker'
 
 describeOnEachQueue('on a root file system that is read-only', (kind) => {
   let world: World
