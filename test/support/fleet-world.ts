@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Knex } from 'knex'
@@ -20,11 +21,17 @@ export const NEVER_MS = '600000'
 export const HANDLER_RETRY_LIMIT = 3
 /** The tests of one build can be seen to fail on another: the path of its `main.js`. */
 const MAIN = process.env['EVIDENCE_MAIN']
-const WAIT_MS = 20_000
+const WAIT_MS = 30_000
 const BLOCK_INTERVAL_MS = 250
 
 /** A row of `transaction_history`, as anybody can read it. */
 export type Row = Readonly<Record<string, unknown>>
+
+export interface RecordedTransaction {
+  readonly txHash: string
+  readonly kind: string
+  readonly payload?: object
+}
 
 export interface Answer {
   readonly status: number
@@ -58,6 +65,8 @@ export interface Fleet {
   /** Starts a process and waits until it is ready. */
   start(role: Role, overrides?: Readonly<Record<string, string>>): Promise<RoleProcess>
   keepRunning(role: Role, overrides?: Readonly<Record<string, string>>): Supervised
+  /** Records transactions past the API; all are due at the same moment. */
+  record(transactions: readonly RecordedTransaction[]): Promise<void>
   row(txHash: string): Promise<Row | undefined>
   /** Waits until the row is so; the error says how it is instead. */
   untilRow(txHash: string, what: string, isSo: (row: Row) => boolean, timeoutMs?: number): Promise<Row>
@@ -191,6 +200,16 @@ export async function createFleet(
     prefix,
     start,
     keepRunning,
+    record: async (transactions) => {
+      const rows = transactions.map(({ txHash, kind: recordedKind, payload = null }) => ({
+        id: randomUUID(),
+        chain: 'kaia',
+        tx_hash: txHash,
+        kind: recordedKind,
+        payload: JSON.stringify(payload),
+      }))
+      await db('transaction_history').insert(rows)
+    },
     row,
     untilRow,
     writesOf,

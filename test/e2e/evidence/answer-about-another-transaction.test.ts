@@ -140,7 +140,7 @@ describe('two nodes, of which the second answers about another transaction', () 
 })
 
 describe('a header of another block', () => {
-  it.each([
+  it.concurrent.each([
     ['hash', `0x${'77'.repeat(32)}`],
     ['hash', undefined],
     ['number', '0x1'],

@@ -1,7 +1,7 @@
 // Public reports: erigontech/erigon#17245, erigontech/erigon#18074, hemilabs/ui-monorepo#887 (how nodes refuse
 // batches); audit: D7 (case A15), a batch that times out is never made smaller.
 import { describe, it } from 'vitest'
-import { createFleet, NEVER_MS, registerAll } from '../../support/fleet-world.ts'
+import { createFleet, NEVER_MS } from '../../support/fleet-world.ts'
 import { type Call, type RequestAnswer, type RequestFault, randomHash } from '../../support/scripted-node.ts'
 import { until } from '../../support/until.ts'
 
@@ -34,17 +34,15 @@ const REFUSALS: readonly (readonly [string, (calls: readonly Call[]) => RequestA
   ['no answer', () => ({ kind: 'hang' })],
 ]
 
+const ordersOf = (hashes: readonly string[]) => hashes.map((txHash) => ({ txHash, kind: 'order' }))
+
 /** All are due when the worker starts, so that it asks for all at once. */
 async function expectSettled(requestFault: RequestFault, count = COUNT): Promise<void> {
   const fleet = await createFleet('table', { RPC_TIMEOUT_MS: '500' })
   try {
-    const api = await fleet.start('api')
     const hashes = Array.from({ length: count }, randomHash)
     fleet.chain.include(hashes)
-    await registerAll(
-      api,
-      hashes.map((txHash) => ({ txHash, kind: 'order' })),
-    )
+    await fleet.record(ordersOf(hashes))
     fleet.node.requestFault = requestFault
     await fleet.start('worker')
     const confirmed = () => fleet.db('orders').whereIn('tx_hash', hashes).select('tx_hash')
@@ -81,13 +79,9 @@ describe.concurrent('all transactions are settled by a node', () => {
     const poison = randomHash()
     const fleet = await createFleet('table', { RPC_TIMEOUT_MS: '500' })
     try {
-      const api = await fleet.start('api')
       const hashes = Array.from({ length: COUNT }, randomHash)
       fleet.chain.include([...hashes, poison])
-      await registerAll(
-        api,
-        [...hashes.slice(10), poison, ...hashes.slice(0, 10)].map((txHash) => ({ txHash, kind: 'order' })),
-      )
+      await fleet.record(ordersOf([...hashes.slice(10), poison, ...hashes.slice(0, 10)]))
       fleet.node.requestFault = ({ calls }) =>
         calls.some(({ params }) => params[0] === poison) ? { kind: 'hang' } : null
       await fleet.start('worker')
@@ -107,13 +101,9 @@ describe.concurrent('the follower makes up for many blocks at a node that refuse
   ] as const)('%i call(s)', async (limit, refusal) => {
     const fleet = await createFleet('table', { FOLLOW_BLOCKS: 'on', RETRY_DELAYS_MS: NEVER_MS })
     try {
-      const api = await fleet.start('api')
       const before = await fleet.start('worker')
       const hashes = Array.from({ length: 20 }, randomHash)
-      await registerAll(
-        api,
-        hashes.map((txHash) => ({ txHash, kind: 'order' })),
-      )
+      await fleet.record(ordersOf(hashes))
       for (const txHash of hashes) {
         await fleet.untilRow(txHash, 'it was checked', (row) => row['retry_count'] === 1)
       }

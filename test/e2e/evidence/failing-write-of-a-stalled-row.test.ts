@@ -1,122 +1,136 @@
 // Audit: D12 and D13, a business write that kills its process, throws or never ends, of a row that became final late.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { RoleProcess } from '../../../src/dev/role-process.ts'
-import { createFleet, type Fleet, registerAll, type Supervised } from '../../support/fleet-world.ts'
+import { describe, expect, it } from 'vitest'
+import {
+  createFleet,
+  type Fleet,
+  HANDLER_RETRY_LIMIT,
+  type RecordedTransaction,
+} from '../../support/fleet-world.ts'
 import { randomHash } from '../../support/scripted-node.ts'
 import { until } from '../../support/until.ts'
 
-const FOLLOWING = ['off', 'on'] as const
-const STATUSES = ['stalled', 'expired'] as const
+const ROWS = [
+  ['stalled', 'off'],
+  ['stalled', 'on'],
+  ['expired', 'off'],
+] as const
+
+/** What no process died of by then is parked; each death costs a start. */
+const PARKED_MS = 45_000
+const TEST_MS = 120_000
+
+type Status = 'stalled' | 'expired'
+
+interface Bad extends RecordedTransaction {
+  readonly reason: RegExp
+}
 
 /** Absent until it is so; only the sweep and perhaps the follower look at it from then on. */
-const settingsUntil = (status: string): Readonly<Record<string, string>> => ({
-  RETRY_LIMIT: '1',
-  ...(status === 'expired' ? { EXPIRE_AFTER_MS: '1' } : {}),
-})
+function createLateFleet(status: Status, settings: Readonly<Record<string, string>> = {}): Promise<Fleet> {
+  return createFleet('table', {
+    RETRY_LIMIT: '1',
+    STALLED_CHECK_INTERVAL_MS: '300',
+    ...(status === 'expired' ? { EXPIRE_AFTER_MS: '1' } : {}),
+    ...settings,
+  })
+}
 
-const eventsUntil = (status: string) => (status === 'expired' ? ['stalled', 'expired'] : ['stalled'])
+const eventsUntil = (status: Status) => (status === 'expired' ? ['stalled', 'expired'] : ['stalled'])
 
-async function registerUntil(
-  fleet: Fleet,
-  running: RoleProcess,
-  status: string,
-  transactions: readonly { txHash: string; kind: string; payload?: object }[],
-): Promise<void> {
-  await registerAll(running, transactions)
+async function recordUntil(fleet: Fleet, status: Status, transactions: readonly RecordedTransaction[]) {
+  await fleet.record(transactions)
   for (const { txHash } of transactions) {
     await fleet.untilRow(txHash, `it is ${status}`, (row) => row['status'] === status)
   }
 }
 
-for (const status of STATUSES) {
-  describe.each(FOLLOWING)(`a business write of an ${status} row (FOLLOW_BLOCKS=%s)`, (followBlocks) => {
-    let fleet: Fleet
-    let api: RoleProcess
-    let workers: Supervised
-
-    beforeAll(async () => {
-      fleet = await createFleet('table', {
-        FOLLOW_BLOCKS: followBlocks,
-        STALLED_CHECK_INTERVAL_MS: '300',
-        ...settingsUntil(status),
-      })
-      api = await fleet.start('api')
-      workers = fleet.keepRunning('worker')
-    })
-    afterAll(() => fleet.close())
-
-    /** With three beside it, which are confirmed whatever becomes of it. */
-    async function expectParkedAlone(bad: { kind: string; payload?: object }, reason: RegExp): Promise<void> {
-      const txHash = randomHash()
-      const neighbours = Array.from({ length: 3 }, randomHash)
-      await registerUntil(fleet, api, status, [
-        ...neighbours.map((each) => ({ txHash: each, kind: 'order' })),
-        { txHash, ...bad },
-      ])
-      fleet.chain.include([...neighbours, txHash])
-      await fleet.untilParked(txHash, reason, { status, events: eventsUntil(status) })
-      const events = [...eventsUntil(status), 'confirmed']
-      for (const each of neighbours) await fleet.untilConfirmedOnce(each, { events })
-    }
-
-    it('that throws each time is parked', () =>
-      expectParkedAlone({ kind: 'throws', payload: { error: 'plain' } }, /no such product/))
-
-    it('that never ends is parked', () => expectParkedAlone({ kind: 'never-ends' }, /did not finish/i))
-
-    it('that kills its process is parked, and no process dies of it any more', async () => {
-      await expectParkedAlone({ kind: 'is-killed' }, /process died/i)
-      const ends = workers.ends()
-      const later = randomHash()
-      await registerUntil(fleet, api, status, [{ txHash: later, kind: 'order' }])
-      fleet.chain.include(later)
-      await fleet.untilConfirmedOnce(later, { events: [...eventsUntil(status), 'confirmed'] })
-      expect(workers.ends()).toBe(ends)
-    })
-  })
+/** With three beside them that are confirmed, whatever becomes of them. */
+async function expectParked(fleet: Fleet, status: Status, bad: readonly Bad[]): Promise<void> {
+  const neighbours = [randomHash(), randomHash(), randomHash()]
+  await recordUntil(fleet, status, [...neighbours.map((txHash) => ({ txHash, kind: 'order' })), ...bad])
+  fleet.chain.include([...neighbours, ...bad.map(({ txHash }) => txHash)])
+  const events = eventsUntil(status)
+  for (const { txHash, reason } of bad) {
+    await fleet.untilParked(txHash, reason, { status, events, timeoutMs: PARKED_MS })
+  }
+  for (const txHash of neighbours) {
+    await fleet.untilConfirmedOnce(txHash, { events: [...events, 'confirmed'] })
+  }
 }
 
-describe('a business write that ends its process otherwise', () => {
-  let fleet: Fleet
-  let api: RoleProcess
+describe.concurrent('a business write of a row that became final late', () => {
+  it.each(ROWS)(
+    'that throws or never ends is parked: %s, FOLLOW_BLOCKS=%s',
+    async (status, followBlocks) => {
+      const fleet = await createLateFleet(status, { FOLLOW_BLOCKS: followBlocks })
+      try {
+        await fleet.start('worker')
+        await expectParked(fleet, status, [
+          { txHash: randomHash(), kind: 'throws', payload: { error: 'plain' }, reason: /no such product/ },
+          { txHash: randomHash(), kind: 'never-ends', reason: /did not finish/i },
+        ])
+      } finally {
+        await fleet.close()
+      }
+    },
+    TEST_MS,
+  )
 
-  beforeAll(async () => {
-    fleet = await createFleet('table', { RETRY_LIMIT: '1', STALLED_CHECK_INTERVAL_MS: '300' })
-    api = await fleet.start('api')
-    fleet.keepRunning('worker')
-  })
-  afterAll(() => fleet.close())
+  it.each(ROWS)(
+    'that kills its process is parked, and kills no other: %s, FOLLOW_BLOCKS=%s',
+    async (status, followBlocks) => {
+      const fleet = await createLateFleet(status, { FOLLOW_BLOCKS: followBlocks })
+      try {
+        const workers = fleet.keepRunning('worker')
+        await expectParked(fleet, status, [
+          { txHash: randomHash(), kind: 'is-killed', reason: /process died/i },
+        ])
+        const ends = workers.ends()
+        expect(ends).toBeGreaterThanOrEqual(HANDLER_RETRY_LIMIT)
+        await expectParked(fleet, status, [])
+        expect(workers.ends()).toBe(ends)
+      } finally {
+        await fleet.close()
+      }
+    },
+    TEST_MS,
+  )
 
-  it('by exiting, is parked', async () => {
-    const txHash = randomHash()
-    await registerUntil(fleet, api, 'stalled', [{ txHash, kind: 'exits' }])
-    fleet.chain.include(txHash)
-    await fleet.untilParked(txHash, /process died/i, { status: 'stalled', events: ['stalled'] })
-  })
-})
+  it(
+    'that exits its process is parked',
+    async () => {
+      const fleet = await createLateFleet('stalled')
+      try {
+        fleet.keepRunning('worker')
+        await expectParked(fleet, 'stalled', [
+          { txHash: randomHash(), kind: 'exits', reason: /process died/i },
+        ])
+      } finally {
+        await fleet.close()
+      }
+    },
+    TEST_MS,
+  )
 
-describe('a business write that never yields', () => {
-  it('is ended with its process, counted and parked; a log line names the transaction', async () => {
-    const fleet = await createFleet('table', {
-      HANDLER_TIMEOUT_MS: '300',
-      HANDLER_RETRY_LIMIT: '2',
-      STALLED_CHECK_INTERVAL_MS: '300',
-      ...settingsUntil('stalled'),
-    })
-    try {
-      const api = await fleet.start('api')
-      const worker = await fleet.start('worker')
-      const txHash = randomHash()
-      await registerUntil(fleet, api, 'stalled', [{ txHash, kind: 'never-yields' }])
-      fleet.chain.include(txHash)
-      await until('the worker has ended', () => !worker.isRunning(), 20_000)
-      const errors = worker.log.filter(({ level }) => level >= 50)
-      expect(JSON.stringify(errors)).toContain(txHash)
-      fleet.keepRunning('worker')
-      const expected = { status: 'stalled', events: ['stalled'], attempts: 2, timeoutMs: 40_000 }
-      await fleet.untilParked(txHash, /process died|did not finish/i, expected)
-    } finally {
-      await fleet.close()
-    }
-  }, 90_000)
+  it(
+    'that never yields is ended with its process, which names the transaction, and is parked',
+    async () => {
+      const fleet = await createLateFleet('stalled', { HANDLER_TIMEOUT_MS: '300', HANDLER_RETRY_LIMIT: '2' })
+      try {
+        const worker = await fleet.start('worker')
+        const txHash = randomHash()
+        await recordUntil(fleet, 'stalled', [{ txHash, kind: 'never-yields' }])
+        fleet.chain.include(txHash)
+        await until('the worker has ended', () => !worker.isRunning(), 20_000)
+        const errors = worker.log.filter(({ level }) => level >= 50)
+        expect(JSON.stringify(errors)).toContain(txHash)
+        fleet.keepRunning('worker')
+        const expected = { status: 'stalled', events: ['stalled'], attempts: 2, timeoutMs: PARKED_MS }
+        await fleet.untilParked(txHash, /process died|did not finish/i, expected)
+      } finally {
+        await fleet.close()
+      }
+    },
+    TEST_MS,
+  )
 })

@@ -58,7 +58,7 @@ describeOnEachQueue('a kind that was handled in this database', (kind) => {
   })
 })
 
-describe('a kind whose last handler has been gone for long', () => {
+describe.concurrent('a kind whose last handler has been gone for long', () => {
   it('is parked with its name, and goes on by itself when a worker with the handler is back', async () => {
     const fleet = await createFleet('table', { FOLLOW_BLOCKS: 'on', HANDLERS: DECLARING })
     try {
@@ -86,6 +86,53 @@ describe('a kind whose last handler has been gone for long', () => {
       await fleet.close()
     }
   }, 150_000)
+})
+
+describe.concurrent('UNKNOWN_KINDS', () => {
+  it('settle: a kind that was never handled is confirmed, and the row says that nothing was written', async () => {
+    const fleet = await createFleet('table', { HANDLERS: DECLARING, UNKNOWN_KINDS: 'settle' })
+    try {
+      const running = await fleet.start('start')
+      const txHash = randomHash()
+      await registerAll(running, [{ txHash, kind: 'ordr' }])
+      fleet.chain.include(txHash)
+      const { id } = await fleet.untilRow(txHash, 'it is confirmed', ({ status }) => status === 'confirmed')
+      expect((await detailOf(running, id))['writeState']).toBe('none')
+    } finally {
+      await fleet.close()
+    }
+  })
+
+  it('refuse: a registration of a kind that was never handled is answered 422 with the known ones', async () => {
+    const fleet = await createFleet('table', { HANDLERS: DECLARING, UNKNOWN_KINDS: 'refuse' })
+    try {
+      const running = await fleet.start('start')
+      const refused = await post(`${running.url}/v1/transactions`, { txHash: randomHash(), kind: 'ordr' })
+      expect(refused).toMatchObject({ status: 422 })
+      expect(JSON.stringify(refused.body)).toMatch(/"?order\b/)
+      expect(
+        (await post(`${running.url}/v1/transactions`, { txHash: randomHash(), kind: 'order' })).status,
+      ).toBe(202)
+    } finally {
+      await fleet.close()
+    }
+  })
+})
+
+describe.concurrent('a database in which no kind was ever handled', () => {
+  it('gets verdicts without writes, and the row says so', async () => {
+    const fleet = await createFleet('table', WITHOUT_HANDLERS)
+    try {
+      const running = await fleet.start('start')
+      const txHash = randomHash()
+      await registerAll(running, [{ txHash, kind: 'order' }])
+      fleet.chain.include(txHash)
+      const { id } = await fleet.untilRow(txHash, 'it is confirmed', ({ status }) => status === 'confirmed')
+      expect((await detailOf(running, id))['writeState']).toBe('none')
+    } finally {
+      await fleet.close()
+    }
+  })
 })
 
 describe('a kind that was never handled', () => {
@@ -122,52 +169,5 @@ describe('a kind that was never handled', () => {
     fleet.chain.include(txHash)
     const { id } = await fleet.untilConfirmedOnce(txHash)
     expect((await detailOf(api, id))['writeState']).toBe('done')
-  })
-})
-
-describe('UNKNOWN_KINDS', () => {
-  it('settle: a kind that was never handled is confirmed, and the row says that nothing was written', async () => {
-    const fleet = await createFleet('table', { HANDLERS: DECLARING, UNKNOWN_KINDS: 'settle' })
-    try {
-      const running = await fleet.start('start')
-      const txHash = randomHash()
-      await registerAll(running, [{ txHash, kind: 'ordr' }])
-      fleet.chain.include(txHash)
-      const { id } = await fleet.untilRow(txHash, 'it is confirmed', ({ status }) => status === 'confirmed')
-      expect((await detailOf(running, id))['writeState']).toBe('none')
-    } finally {
-      await fleet.close()
-    }
-  })
-
-  it('refuse: a registration of a kind that was never handled is answered 422 with the known ones', async () => {
-    const fleet = await createFleet('table', { HANDLERS: DECLARING, UNKNOWN_KINDS: 'refuse' })
-    try {
-      const running = await fleet.start('start')
-      const refused = await post(`${running.url}/v1/transactions`, { txHash: randomHash(), kind: 'ordr' })
-      expect(refused).toMatchObject({ status: 422 })
-      expect(JSON.stringify(refused.body)).toMatch(/"?order\b/)
-      expect(
-        (await post(`${running.url}/v1/transactions`, { txHash: randomHash(), kind: 'order' })).status,
-      ).toBe(202)
-    } finally {
-      await fleet.close()
-    }
-  })
-})
-
-describe('a database in which no kind was ever handled', () => {
-  it('gets verdicts without writes, and the row says so', async () => {
-    const fleet = await createFleet('table', WITHOUT_HANDLERS)
-    try {
-      const running = await fleet.start('start')
-      const txHash = randomHash()
-      await registerAll(running, [{ txHash, kind: 'order' }])
-      fleet.chain.include(txHash)
-      const { id } = await fleet.untilRow(txHash, 'it is confirmed', ({ status }) => status === 'confirmed')
-      expect((await detailOf(running, id))['writeState']).toBe('none')
-    } finally {
-      await fleet.close()
-    }
   })
 })

@@ -12,50 +12,53 @@ const NONCE_ANSWERS: readonly (readonly [string, Answer])[] = [
   ['0x', { kind: 'result', result: '0x' }],
 ]
 
-interface Scene {
-  readonly fleet: Fleet
-  readonly running: RoleProcess
-}
-
-async function diagnosisOf({ running }: Scene, id: unknown): Promise<string> {
-  return (await fetch(`${running.url}/v1/transactions/${String(id)}/diagnosis`)).text()
-}
-
-describe.each(NONCE_ANSWERS)('a node that answers %s for every nonce', (_name, answer) => {
-  let scene: Scene
+describe('a node that has the nonce of no account of then', () => {
+  let fleet: Fleet
+  let running: RoleProcess
+  /** What it answers, by account. */
+  const answers = new Map<string, Answer>()
 
   beforeAll(async () => {
-    const fleet = await createFleet('table', { RETRY_LIMIT: '8', EXPIRE_AFTER_MS: '1500' })
-    fleet.node.fault = (method) => (method.endsWith('_getTransactionCount') ? answer : null)
-    scene = { fleet, running: await fleet.start('start') }
+    fleet = await createFleet('table', { RETRY_LIMIT: '8', EXPIRE_AFTER_MS: '1500' })
+    fleet.node.fault = (method, [account]) =>
+      method.endsWith('_getTransactionCount') ? (answers.get(String(account).toLowerCase()) ?? null) : null
+    running = await fleet.start('start')
   })
-  afterAll(() => scene.fleet.close())
+  afterAll(() => fleet.close())
+
+  function accountOf(answer: Answer): string {
+    const account = `0x${randomBytes(20).toString('hex')}`
+    answers.set(account, answer)
+    return account
+  }
 
   /** Its absence counts; only the evidence of a replacement is missing. */
   async function expectStalledThenExpired(txHash: string): Promise<void> {
-    const { fleet } = scene
     const isWaitingNoMore = ({ status }: Record<string, unknown>) => status !== 'pending'
     const { id } = await fleet.untilRow(txHash, 'it is stalled', isWaitingNoMore)
-    expect(await diagnosisOf(scene, id)).toMatch(/nonce/i)
+    const diagnosis = await (await fetch(`${running.url}/v1/transactions/${String(id)}/diagnosis`)).text()
+    expect(diagnosis).toMatch(/nonce could not be read/i)
+    expect(diagnosis).not.toContain('nodes-unavailable')
     await fleet.untilRow(txHash, 'it is expired', ({ status }) => status === 'expired')
     expect(await fleet.eventsOf(txHash)).toEqual(['stalled', 'expired'])
   }
 
-  it('lets a transaction that no node knows stall and expire', async () => {
-    const [txHash, from] = [randomHash(), `0x${randomBytes(20).toString('hex')}`]
-    await registerAll(scene.running, [{ txHash, kind: 'order', from, nonce: 8 }])
-    await expectStalledThenExpired(txHash)
-  })
+  describe.concurrent.each(NONCE_ANSWERS)('but answers %s', (_name, answer) => {
+    it('lets a transaction that no node knows stall and expire', async () => {
+      const txHash = randomHash()
+      await registerAll(running, [{ txHash, kind: 'order', from: accountOf(answer), nonce: 8 }])
+      await expectStalledThenExpired(txHash)
+    })
 
-  it('lets one that was in the pool for a while stall and expire', async () => {
-    const { fleet, running } = scene
-    const txHash = randomHash()
-    fleet.chain.pend(txHash, `0x${randomBytes(20).toString('hex')}`, 8)
-    await registerAll(running, [{ txHash, kind: 'order' }])
-    const isSeen = ({ retry_count: checks }: Record<string, unknown>) => Number(checks) >= 4
-    await fleet.untilRow(txHash, 'it was seen in the pool', isSeen)
-    fleet.chain.drop(txHash)
-    await expectStalledThenExpired(txHash)
+    it('lets one that was in the pool for a while stall and expire', async () => {
+      const txHash = randomHash()
+      fleet.chain.pend(txHash, accountOf(answer), 8)
+      await registerAll(running, [{ txHash, kind: 'order' }])
+      const isSeen = ({ retry_count: checks }: Record<string, unknown>) => Number(checks) >= 4
+      await fleet.untilRow(txHash, 'it was seen in the pool', isSeen)
+      fleet.chain.drop(txHash)
+      await expectStalledThenExpired(txHash)
+    })
   })
 })
 

@@ -92,7 +92,7 @@ describe.concurrent.each([
   })
 })
 
-describe('a worker whose clock is behind', () => {
+describe.concurrent('a worker whose clock is behind', () => {
   it('does not make three quick checks a long suspicion', async () => {
     const fleet = await createFleet('table', { RETRY_DELAYS_MS: '200' })
     try {

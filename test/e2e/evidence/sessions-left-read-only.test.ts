@@ -53,7 +53,7 @@ async function untilRefused(scene: Scene): Promise<void> {
 }
 
 describeOnEachQueue('after a failover that left read-only sessions behind', (kind) => {
-  it('registrations are taken again and all are settled, within seconds', () =>
+  it.concurrent('registrations are taken again and all are settled, within seconds', () =>
     inScene(kind, async (scene) => {
       const { fleet, api } = scene
       const [before, during, after] = [randomHash(), randomHash(), randomHash()]
@@ -75,7 +75,7 @@ describeOnEachQueue('after a failover that left read-only sessions behind', (kin
       await until('the follower goes on', async () => (await fleet.followedBlock()) >= block)
     }))
 
-  it('no process says that it is ready before it can write again', () =>
+  it.concurrent('no process says that it is ready before it can write again', () =>
     inScene(kind, async (scene) => {
       const processes = [scene.api, scene.worker]
       const readiness = () =>

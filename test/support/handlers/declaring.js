@@ -1,4 +1,8 @@
-import * as confirmd from 'confirmd'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+/** What the package exports, of the build that runs. */
+const confirmd = await import(pathToFileURL(join(dirname(process.argv[1]), 'handlers.js')).href)
 
 /** A kind with a write, and one that is declared to have none. */
 export default [
