@@ -171,7 +171,13 @@ export function createBlockSource(options: BlockSourceOptions): BlockSource {
         const [block, header] = await Promise.all([node.readBlock(blockNumber), node.readHeader(blockNumber)])
         if (!block && !header) return null
         if (block) checkSame(node, block, header)
-        else throw problemOf(node, 'malformed', RPC_METHODS.block, `it shows only the header of block ${blockNumber}`)
+        else
+          throw problemOf(
+            node,
+            'malformed',
+            RPC_METHODS.block,
+            `it shows only the header of block ${blockNumber}`,
+          )
         return block.hash
       }),
 
