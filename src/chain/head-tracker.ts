@@ -13,27 +13,43 @@ export interface HeadTracker {
   saw(node: string, head: Header): void
   /** Why the head is too old for "there is no receipt" to mean anything; null if it is fresh. */
   staleness(head: Header): string | null
-  /** Whether the chain can have come this far since any of the nodes last showed its head. */
+  /**
+   * Whether the chain can have come this far since any of the nodes last showed its head. One that has not would make
+   * all others seem to lag.
+   */
   isPlausible(head: Header): boolean
 }
 
-/** A node that is not heard of for so long no longer says how far the chain is: it may have been wrong. */
+/** What was seen so long ago no longer says how far the chain is: it may have been wrong, or the chain begun anew. */
 const FORGET_AFTER_MS = 60_000
-/** What a head may be ahead of the best known one, and how much more for each second since that was seen. */
-const MAX_LEAP_BLOCKS = 1_000
+/** How far a chain may come in a second, beside the lag that is allowed anyway. */
 const MAX_BLOCKS_PER_SECOND = 20
 
+interface SeenHead {
+  readonly number: number
+  readonly seenAtMs: number
+}
+
 export function createHeadTracker({ maxLagBlocks, maxAgeMs, clock }: HeadTrackerOptions): HeadTracker {
-  const latest = new Map<string, { number: number; seenAtMs: number }>()
+  /** Of each node the last one, and the highest of late: also of one node each answer may be of another machine. */
+  const last = new Map<string, SeenHead>()
+  const highest = new Map<string, SeenHead>()
+
+  function isRecent({ seenAtMs }: SeenHead, nowMs: number): boolean {
+    return nowMs - seenAtMs <= FORGET_AFTER_MS
+  }
 
   function bestNumber(nowMs: number): number {
-    const recent = [...latest.values()].filter(({ seenAtMs }) => nowMs - seenAtMs <= FORGET_AFTER_MS)
+    const recent = [...last.values(), ...highest.values()].filter((seen) => isRecent(seen, nowMs))
     return Math.max(0, ...recent.map(({ number }) => number))
   }
 
   return {
     saw: (node, { number }) => {
-      latest.set(node, { number, seenAtMs: clock().getTime() })
+      const seen = { number, seenAtMs: clock().getTime() }
+      const before = highest.get(node)
+      last.set(node, seen)
+      if (!before || number >= before.number || !isRecent(before, seen.seenAtMs)) highest.set(node, seen)
     },
     staleness: (head) => {
       const nowMs = clock().getTime()
@@ -45,9 +61,9 @@ export function createHeadTracker({ maxLagBlocks, maxAgeMs, clock }: HeadTracker
     },
     isPlausible: (head) => {
       const nowMs = clock().getTime()
-      return [...latest.values()].some(({ number, seenAtMs }) => {
+      return [...last.values()].some(({ number, seenAtMs }) => {
         const elapsedS = Math.max(0, nowMs - seenAtMs) / 1_000
-        return head.number <= number + MAX_LEAP_BLOCKS + MAX_BLOCKS_PER_SECOND * elapsedS
+        return head.number <= number + maxLagBlocks + MAX_BLOCKS_PER_SECOND * elapsedS
       })
     },
   }

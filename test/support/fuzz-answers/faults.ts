@@ -10,7 +10,9 @@ export const ITSELF = 'itself'
 /** How one node errs. */
 export type Fault = {
   readonly node: number
-  /** Only the first answer that it fits, or all. */
+  /** Answers that it fits and that are right all the same, before the first wrong one. */
+  readonly skipped: number
+  /** Only one answer, or all from then on. */
   readonly once: boolean
 } & (
   | {
@@ -38,5 +40,5 @@ export function placeOf(fault: Fault): string {
 }
 
 export function describeFault(fault: Fault): string {
-  return `node ${fault.node}, ${placeOf(fault)}, ${fault.mutation}${fault.once ? ', once' : ''}`
+  return `node ${fault.node}, ${placeOf(fault)}, ${fault.mutation}${fault.once ? ', once' : ''}${fault.skipped > 0 ? `, after ${fault.skipped}` : ''}`
 }

@@ -21,6 +21,7 @@ export interface FollowOptions extends Omit<HistoryOptions, 'onMet'> {
 /** After the faults it must have caught up, and have all receipts, within so many reads. */
 const MAX_READS_TO_CATCH_UP = 8
 const BLOCKS_AT_ONCE = 20
+const BLOCKS_BEHIND = 6
 
 /** Follows the blocks of a world, as the follower does: read, take the receipts, go on. */
 export async function followBlocks(options: FollowOptions): Promise<FollowResult> {
@@ -45,7 +46,7 @@ export async function followBlocks(options: FollowOptions): Promise<FollowResult
     clock: () => new Date(nowMs),
   })
   const newestFinal = () => world.headAt(nowMs) - depth
-  let next = newestFinal() - 2
+  let next = newestFinal() - BLOCKS_BEHIND
   const last = faults.length + MAX_READS_TO_CATCH_UP
 
   for (let read = 0; read < last && problems.length === 0; read++) {

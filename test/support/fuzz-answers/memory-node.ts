@@ -29,15 +29,23 @@ export interface MemoryNode {
   mustFail(method: string, params: readonly unknown[]): boolean
 }
 
-const LITTLE_AHEAD_BLOCKS = 500
+const LITTLE_AHEAD_BLOCKS = 4
 const FAR_AHEAD_BLOCKS = 5_000_000
 const OLD_BLOCKS = 3
+const BLOCKS_BEHIND = 40
 const OTHER_CHAIN_ID = '0x3e9'
+
+/** How the node sees the chain: as it is, or otherwise. */
+type View = 'other chain' | 'stands still' | null
 
 export function createMemoryNode(options: MemoryNodeOptions): MemoryNode {
   const { index, world, nowMs, random, onMet, onProblem } = options
   let faults: Fault[] = []
+  const skipping = new Map<Fault, number>()
   const spoilt = new Set<string>()
+  let wasOurChain = true
+  /** Single calls after which the chain id was not asked for yet. */
+  const askedSince = new Set<string>()
 
   /** The faults of this level that a question meets; those that are met once are used up. */
   function take<L extends Fault['level']>(
@@ -45,14 +53,18 @@ export function createMemoryNode(options: MemoryNodeOptions): MemoryNode {
     fits: (fault: Extract<Fault, { level: L }>) => boolean,
   ): Extract<Fault, { level: L }>[] {
     const found = faults.filter((fault) => fault.level === level) as Extract<Fault, { level: L }>[]
-    const met = found.filter(fits)
+    const met = found.filter(fits).filter((fault) => {
+      const left = skipping.get(fault) ?? 0
+      skipping.set(fault, left - 1)
+      return left <= 0
+    })
     faults = faults.filter((fault) => !(fault.once && met.some((each) => each === fault)))
     return met
   }
 
-  function resultOf({ method, params }: JsonRpcRequest, isOtherChain: boolean): TrueAnswer {
+  function resultOf({ method, params }: JsonRpcRequest, view: View): TrueAnswer {
     const target = targetOf(method, params)
-    const truth = isOtherChain ? otherChainAnswer(method, params) : trueAnswer(method, params)
+    const truth = viewed(view, method, params)
     if ('error' in truth) return truth
     let { result } = truth
     for (const fault of take('result', (each) => each.target === target)) {
@@ -76,6 +88,13 @@ export function createMemoryNode(options: MemoryNodeOptions): MemoryNode {
       if (problem) onProblem(problem)
     }
     return { result }
+  }
+
+  function viewed(view: View, method: string, params: readonly unknown[]): TrueAnswer {
+    if (view === 'other chain') return otherChainAnswer(method, params)
+    return view === 'stands still'
+      ? world.answer(method, params, world.headAt(nowMs()) - BLOCKS_BEHIND)
+      : trueAnswer(method, params)
   }
 
   function trueAnswer(method: string, params: readonly unknown[]): TrueAnswer {
@@ -125,6 +144,8 @@ export function createMemoryNode(options: MemoryNodeOptions): MemoryNode {
         return headerAhead(FAR_AHEAD_BLOCKS, result)
       case 'a little ahead':
         return headerAhead(LITTLE_AHEAD_BLOCKS, result)
+      case 'doubled':
+        return doubled(result)
     }
   }
 
@@ -150,15 +171,21 @@ export function createMemoryNode(options: MemoryNodeOptions): MemoryNode {
   }
 
   /** The response objects to one request: none, one, or two. */
-  function responsesTo(request: JsonRpcRequest, isOtherChain: boolean): object[] {
-    const answer = resultOf(request, isOtherChain)
+  function responsesTo(request: JsonRpcRequest, view: View, answeredWell: Set<string>): object[] {
+    const answer = resultOf(request, view)
     let responses: object[] = [{ jsonrpc: '2.0', id: request.id, ...answer }]
     const target = targetOf(request.method, request.params)
-    spoilt.delete(keyOf(request))
+    let isSpoilt = false
     for (const fault of take('response', (each) => each.target === target)) {
-      spoilt.add(keyOf(request))
+      isSpoilt = true
       responses = responses.flatMap((response) => mutatedResponses(fault.mutation, response))
       onMet(fault, false)
+    }
+    // Where a batch asks the same twice, one good response is enough.
+    if (isSpoilt && !answeredWell.has(keyOf(request))) spoilt.add(keyOf(request))
+    else {
+      spoilt.delete(keyOf(request))
+      answeredWell.add(keyOf(request))
     }
     return responses
   }
@@ -173,14 +200,29 @@ export function createMemoryNode(options: MemoryNodeOptions): MemoryNode {
       const refusal = refusalOf(mutation, isBatch)
       if (refusal) return refusal.answer
     }
-    const responses = requests.flatMap((request) => responsesTo(request, mutation === 'other chain'))
+    const view = mutation === 'other chain' || mutation === 'stands still' ? mutation : null
+    const answeredWell = new Set<string>()
+    const responses = requests.flatMap((request) => responsesTo(request, view, answeredWell))
     const shown = mutation === 'other chain id' ? withOtherChainId(requests, responses) : responses
     if (isBatch && !isOurChain(requests[0], shown)) for (const request of requests) spoilt.add(keyOf(request))
     if (isBatch) return shown
+    if (requests[0]) noteSingle(requests[0], shown)
     const [response, ...more] = shown
     if (more.length > 0) return shown
     if (response && 'error' in response && !('result' in response)) throw rpcError(response.error)
     return response ?? {}
+  }
+
+  /** A single call counts only if the chain was ours when it was asked for last, and is ours the next time. */
+  function noteSingle(request: JsonRpcRequest, responses: readonly object[]): void {
+    if (request.method !== RPC_METHODS.chainId) {
+      if (!wasOurChain) spoilt.add(keyOf(request))
+      askedSince.add(keyOf(request))
+      return
+    }
+    wasOurChain = isOurChain(request, responses)
+    if (!wasOurChain) for (const key of askedSince) spoilt.add(key)
+    askedSince.clear()
   }
 
   /** Whether the first request, which is that for the chain id, has one response, and the right one. */
@@ -215,6 +257,7 @@ export function createMemoryNode(options: MemoryNodeOptions): MemoryNode {
         return fail('rate-limited')
       case 'other chain':
       case 'other chain id':
+      case 'stands still':
         return null
     }
   }
@@ -227,8 +270,13 @@ export function createMemoryNode(options: MemoryNodeOptions): MemoryNode {
     },
     setFaults: (now) => {
       faults = now.filter(({ node }) => node === index)
+      skipping.clear()
+      for (const fault of faults) skipping.set(fault, fault.skipped)
     },
-    mustFail: (method, params) => spoilt.has(keyOf({ method, params })),
+    mustFail: (method, params) => {
+      const key = keyOf({ method, params })
+      return spoilt.has(key) || askedSince.has(key)
+    },
   }
 }
 
@@ -288,6 +336,16 @@ function withField(result: unknown, field: string, change: (value: unknown) => u
   const { [field]: value, ...rest } = result as Fields
   const changed = change(value)
   return changed === undefined ? rest : { ...rest, [field]: changed }
+}
+
+/** The first of a list a second time, ended in the opposite way. */
+function doubled(result: unknown): unknown {
+  const first = Array.isArray(result) ? (result as Fields[])[0] : undefined
+  if (!first || !('status' in first)) return result
+  return [
+    ...(result as Fields[]),
+    { ...first, status: first['status'] === '0x1' ? '0x0' : '0x1', txError: undefined },
+  ]
 }
 
 const STATES = ['0x0', '0x1']

@@ -4,14 +4,14 @@ import type { Random } from '../../drill/random.ts'
 export const FIELD_MUTATIONS = [
   ...(['missing', 'null', 'number', 'boolean', 'empty', 'text', 'other hash', 'other address'] as const),
   ...(['off by one', 'huge', 'beyond a word', 'negative', 'NUL', 'lone surrogate', 'milliseconds'] as const),
-  ...(['list', 'object', 'deep', 'a megabyte', 'swapped state'] as const),
+  ...(['beyond int4', 'beyond 2^53', 'list', 'object', 'deep', 'a megabyte', 'swapped state'] as const),
 ] as const
 export type FieldMutation = (typeof FIELD_MUTATIONS)[number]
 
 /** How the result of a call as a whole is made wrong. */
 export const RESULT_MUTATIONS = [
   ...(['absent', 'an empty list', 'an empty object', 'an empty text', 'a number', 'true'] as const),
-  ...(['of another question', 'old', 'far ahead', 'a little ahead'] as const),
+  ...(['of another question', 'old', 'far ahead', 'a little ahead', 'doubled'] as const),
 ] as const
 export type ResultMutation = (typeof RESULT_MUTATIONS)[number]
 
@@ -33,7 +33,7 @@ export type ResponseMutation = (typeof RESPONSE_MUTATIONS)[number]
 /** What becomes of a whole request. */
 export const REQUEST_MUTATIONS = [
   ...(['batches refused', 'empty list', 'null', 'HTTP 500', 'timeout', 'connection lost', 'busy'] as const),
-  ...(['other chain', 'other chain id'] as const),
+  ...(['other chain', 'other chain id', 'stands still'] as const),
 ] as const
 export type RequestMutation = (typeof REQUEST_MUTATIONS)[number]
 
@@ -66,6 +66,10 @@ export function mutatedValue(mutation: FieldMutation, value: unknown, random: Ra
       return `0x${'f'.repeat(64)}`
     case 'beyond a word':
       return `0x${'f'.repeat(65)}`
+    case 'beyond int4':
+      return '0x80000000'
+    case 'beyond 2^53':
+      return '0x20000000000000'
     case 'negative':
       return '-0x1'
     case 'NUL':

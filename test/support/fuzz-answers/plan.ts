@@ -16,7 +16,7 @@ export interface RecordedField {
   readonly field: string
 }
 
-type FieldFault = Omit<Extract<Fault, { level: 'field' }>, 'node' | 'once'>
+type FieldFault = Unplaced<Extract<Fault, { level: 'field' }>>
 
 /** The fields of all answers that a node of this world gives about its transaction and its block. */
 export function fieldsOf(world: RecordedWorld): RecordedField[] {
@@ -68,6 +68,10 @@ const MAX_LASTING_CHECKS = 16
 const LASTING_SHARE = 0.2
 /** The first node is asked most: the others only as long as it says nothing, or that nothing is there. */
 const OTHER_NODES_SHARE = 0.2
+const HIDING_SHARE = 0.02
+const MAX_SKIPPED = 7
+/** Enough for a nonce to count as used up, and less than it takes to expire. */
+const HIDING_CHECKS = 10
 /** Planned so often without being met, a fault is given up: the question is not asked in this world. */
 const MAX_MISSES = 50
 const FINALITY_DEPTH_BLOCKS = 3
@@ -103,11 +107,14 @@ export function createQueue(
   function take(node: number, given: Random): Fault[] {
     const first = nextWanted()
     if (!first) return []
-    const found: Fault[] = [{ ...first, node, once: given() < 0.3 }]
+    const found: Fault[] = [placed(first, node, given)]
+    const companion = companionOf(first)
     const chance = given()
-    const second = chance < 0.5 ? nextWanted() : undefined
-    if (second) found.push({ ...second, node, once: given() < 0.3 })
-    else if (chance < 0.7) found.push({ ...otherFault(given), node, once: given() < 0.5 })
+    if (companion && given() < 0.5) found.push({ ...companion, node, once: false, skipped: 0 })
+    else if (chance < 0.5) {
+      const second = nextWanted()
+      if (second) found.push(placed(second, node, given))
+    } else if (chance < 0.7) found.push(placed(otherFault(given), node, given))
     return found
   }
 
@@ -120,14 +127,19 @@ export function createQueue(
       const isLasting = given() < lastingShare || world.ending === 'replaced'
       const checks =
         1 + Math.floor(given() * (world.ending === 'replaced' ? MAX_LASTING_CHECKS : MAX_FAULTY_CHECKS))
+      const depth = given() < 0.3 ? FINALITY_DEPTH_BLOCKS : 0
+      if (given() < HIDING_SHARE) {
+        const hiding = hidden(node, given() < 0.5)
+        return { nodes, depth, faults: [[], ...Array.from({ length: HIDING_CHECKS }, () => hiding)] }
+      }
       const lasting = isLasting ? take(node, given) : null
       const faults = Array.from({ length: checks }, () => lasting ?? take(node, given))
-      return { nodes, depth: given() < 0.3 ? FINALITY_DEPTH_BLOCKS : 0, faults }
+      return { nodes, depth, faults }
     },
     missed: (faults) => {
       for (const fault of faults) {
         if (fault.level !== 'field') continue
-        const { node: _, once: __, ...planned } = fault
+        const { node: _, once: __, skipped: ___, ...planned } = fault
         const key = JSON.stringify(planned)
         misses.set(key, (misses.get(key) ?? 0) + 1)
         if ((misses.get(key) ?? 0) <= MAX_MISSES) waiting.unshift(planned)
@@ -139,13 +151,14 @@ export function createQueue(
 /** Histories that are run together, so that they share the turns of the event loop. */
 const RUNS_AT_ONCE = 100
 
-/** Plays runs of all queues in turn, until none has anything left. */
+/** Plays runs of all queues in turn, until none has anything left, or it has failed already. */
 export async function playAll(
   queues: readonly Queue[],
   random: Random,
   play: (queue: Queue, planned: PlannedRun) => Promise<void>,
+  isFailed: () => boolean,
 ): Promise<void> {
-  for (let open = queues; open.length > 0; ) {
+  for (let open = queues; open.length > 0 && !isFailed(); ) {
     const planned = open.map((queue) => ({ queue, run: queue.next(random) }))
     const runs = planned.filter(({ run }) => run !== null)
     for (let from = 0; from < runs.length; from += RUNS_AT_ONCE) {
@@ -159,6 +172,15 @@ export async function playAll(
   }
 }
 
+/** What must fail too, so that the fault is met at another place. */
+function companionOf({ target }: FieldFault): Unplaced<Exclude<Fault, { level: 'field' }>> | null {
+  // At a node that takes no batches the chain id is asked for before and after other calls.
+  if (target === 'chainId') return { level: 'request', mutation: 'batches refused' }
+  // Receipts are asked for one by one where the block's can't be had together.
+  if (target === 'receipt') return { level: 'result', target: 'blockReceipts', mutation: 'absent' }
+  return null
+}
+
 /** So many mutations: all of them in turn, and for the rest any. */
 function drawn(times: number, random: Random): FieldMutation[] {
   const rounds = Math.floor(times / FIELD_MUTATIONS.length)
@@ -169,7 +191,29 @@ function drawn(times: number, random: Random): FieldMutation[] {
   return [...Array.from({ length: rounds }, () => FIELD_MUTATIONS).flat(), ...rest]
 }
 
-type Unplaced<T> = T extends Fault ? Omit<T, 'node' | 'once'> : never
+type Unplaced<T> = T extends Fault ? Omit<T, 'node' | 'once' | 'skipped'> : never
+
+function placed<T extends Unplaced<Fault>>(fault: T, node: number, random: Random) {
+  const once = random() < 0.4
+  return {
+    ...fault,
+    node,
+    once,
+    skipped: once && random() < 0.5 ? 1 + Math.floor(random() * MAX_SKIPPED) : 0,
+  }
+}
+
+/**
+ * A node that knew the transaction and has lost it, or one of several machines that lacks it: neither receipt nor
+ * transaction, but the sender's nonce.
+ */
+function hidden(node: number, once: boolean): Fault[] {
+  const absent = { level: 'result', mutation: 'absent', node, once, skipped: 0 } as const
+  return [
+    { ...absent, target: 'receipt' },
+    { ...absent, target: 'transaction' },
+  ]
+}
 
 /** A fault of a whole result, response or request. */
 export function otherFault(random: Random): Unplaced<Exclude<Fault, { level: 'field' }>> {

@@ -17,6 +17,8 @@ export interface RecordedWorld {
   readonly name: string
   readonly ending: Ending
   readonly txHash: string
+  /** As a node shows them; null: it shows no such transaction. */
+  readonly seen: { readonly sender: string; readonly nonce: number } | null
   readonly chainId: number
   /** The time at which the history begins. */
   readonly startMs: number
@@ -117,6 +119,7 @@ export function createRecordedWorld(options: WorldOptions): RecordedWorld {
     namespace,
     name,
     txHash,
+    seen: own ? { sender: String(own['from']), nonce: Number(own['nonce']) } : null,
     chainId: CHAIN_ID,
     ending: isReplaced ? 'replaced' : endingOf(name, receipts.get(txHash)),
     endsIn,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { batchTransport, type CallTransport } from '../../../src/chain/batching-transport.ts'
 import { findReplacing } from '../../../src/chain/find-replacing.ts'
 import { createHeadTracker } from '../../../src/chain/head-tracker.ts'
@@ -34,6 +35,11 @@ export interface HistoryResult {
 
 const MAX_LAG_BLOCKS = 5
 const MAX_HEAD_AGE_MS = 30_000
+/** A head may be so far ahead before it is asked for a second time, and further after a pause. */
+const MAX_LEAP_BLOCKS = 100
+const MAX_LEAP_BLOCKS_PER_SECOND = 20
+/** By the age of its block, with blocks of 1 s. */
+const MAX_BLOCKS_BEHIND = MAX_HEAD_AGE_MS / 1_000 + 1
 const MAX_CHECKS = 120
 const MAX_ERROR_CHARACTERS = 700
 
@@ -42,8 +48,8 @@ const policyOf = (nodes: number, depth: number) => ({
   retryLimit: 6,
   finalityDepthBlocks: depth,
   // Longer than all faults last: as long as they last, a node alone may say that nothing is there.
-  expireAfterMs: 120_000,
-  stalledCheckIntervalMs: 20_000,
+  expireAfterMs: 3_600_000,
+  stalledCheckIntervalMs: 600_000,
   witnesses: Math.min(2, nodes),
   replacement: { looks: 3, spanMs: 10_000 },
 })
@@ -111,6 +117,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const policy = policyOf(options.nodes, depth)
   const problems: string[] = []
   let nowMs = world.startMs
+  let pauseMs = 0
   let met: Fault[] = []
   let lies = 0
   let lied = false
@@ -130,7 +137,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     for (const node of memory) node.setFaults(faults[check] ?? [])
     const observation = await observe(queryFor(transaction), observing)
     const decision = decide(observation, policy, transaction, new Date(nowMs))
-    problems.push(...unfit(observation, decision))
+    problems.push(...unfit(observation, decision), ...untrue(observation))
     const reached = await concluded(decision)
     const isWrong = reached !== null && !isRight(reached, decision, observation)
     if (isWrong && lied) lies += 1
@@ -140,10 +147,36 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     for (const fault of met) onMet(fault, result)
     verdict = reached
     transaction = next(transaction, decision, new Date(nowMs))
-    nowMs += delayOf(decision)
+    pauseMs = delayOf(decision)
+    nowMs += pauseMs
   }
   if (verdict === null && problems.length === 0) problems.push(`no verdict after ${MAX_CHECKS} checks`)
   return { verdict, lies, problems }
+
+  /** What no wrong answer may make of an observation, whether a verdict comes of it or not. */
+  function untrue(observation: Observation): string[] {
+    const head = world.headAt(nowMs)
+    const isIncluded = world.ending !== 'replaced' && world.endsIn !== null && head >= world.endsIn
+    const problems: string[] = []
+    if (observation.kind === 'unavailable') {
+      if (met.length > 0 && met.every(isOfExtra))
+        problems.push('extra evidence that fails made it unavailable')
+      return problems
+    }
+    const maxAhead = MAX_LEAP_BLOCKS + (MAX_LEAP_BLOCKS_PER_SECOND * pauseMs) / 1_000
+    if (observation.headNumber > head + maxAhead)
+      problems.push(`the head was taken for ${observation.headNumber}`)
+    if (observation.kind === 'receipt') return problems
+    const { headNumber, seen, replacement } = observation
+    if (headNumber < head - MAX_BLOCKS_BEHIND)
+      problems.push(`it is absent at a head of ${headNumber}, which is old`)
+    if (met.some(({ once }) => !once)) return problems
+    if (seen && !isDeepStrictEqual(seen, world.seen))
+      problems.push(`one answer taught ${JSON.stringify(seen)}`)
+    if (isIncluded && replacement.length > 0)
+      problems.push('its nonce counts as used up by another, and it is there')
+    return problems
+  }
 
   /** The verdict of a decision; null: it waits. */
   async function concluded(decision: Decision): Promise<HistoryResult['verdict']> {
@@ -176,12 +209,16 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
       reached === world.ending &&
       isIncluded &&
       head - world.endsIn >= depth &&
-      observation.headNumber <= Math.max(head + 1_000, world.endsIn) &&
       txHash === world.txHash &&
       blockNumber === world.endsIn &&
       blockHash === world.hashOf(world.endsIn)
     )
   }
+}
+
+/** Whether only what a receipt's absence does not depend on is wrong. */
+function isOfExtra(fault: Fault): boolean {
+  return fault.level !== 'request' && (fault.target === 'transactionCount' || fault.target === 'transaction')
 }
 
 /** What is wrong with an observation or a decision, whatever the chain is like. */
