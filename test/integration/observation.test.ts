@@ -286,7 +286,7 @@ describe('what counts as an observation', () => {
   })
 
   it('a receipt is not final by a head alone: its node must show a block as far above it', async () => {
-    const chain = open(1, { finalityDepthBlocks: 12 })
+    const chain = open(1, { finalityDepthBlocks: 12, maxLagBlocks: 20 })
     const txHash = randomHash()
     await chain.observe(query(txHash))
     node(0).include(txHash)
