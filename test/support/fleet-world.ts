@@ -101,7 +101,6 @@ export async function createFleet(
   const environment: Record<string, string> = {
     DATABASE_URL: database.url,
     RPC_URLS: node.url,
-    MAX_EVENT_LOOP_DELAY_MS: '60000',
     RPC_TIMEOUT_MS: '1000',
     RETRY_DELAYS_MS: '250,500',
     RETRY_LIMIT: '1000',
