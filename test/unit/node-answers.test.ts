@@ -41,6 +41,13 @@ describe.each(NAMESPACES)('recorded answers of %s', (namespace) => {
   })
 })
 
+it.each(RECORDINGS)('the namespaces klay and kaia give the same answers: $name', ({ calls }) => {
+  for (const { method, result } of calls.filter((call) => call.method.startsWith('klay_'))) {
+    const other = calls.find((call) => call.method === method.replace('klay_', 'kaia_'))
+    expect(other?.result).toEqual(result)
+  }
+})
+
 describe('a transaction', () => {
   const METHOD = 'klay_getTransactionByHash'
   const txHash = recording('legacy').hash ?? ''
