@@ -6,7 +6,7 @@ export const ATTEMPTS = {
   mint: { amount: 1 },
   /** The contract mints 5 at most, and reverts. */
   'over-limit': { amount: 6 },
-  /** Another transaction with its nonce and a higher gas price follows at once, as "cancel" in a wallet does. */
+  /** Waits in the pool until confirmd has seen it there; then another one takes its nonce, as "cancel" in a wallet does. */
   cancelled: { amount: 1, isCancelled: true },
   'sandbox-confirmed': { hashPrefix: '0x5a4d0001' },
   'sandbox-failed': { hashPrefix: '0x5a4d0002' },

@@ -29,8 +29,9 @@ const UNSENT = `(
 
 /** Ids are in the order of registration, so the primary key finds the oldest without an index of its own. */
 const PRUNABLE = `t.id < CAST(:bound AS uuid)
-  AND t.status IN ('confirmed', 'failed', 'replaced', 'expired') AND t.settled_at < :before
-  AND t.next_check_at IS NULL AND t.parked_at IS NULL
+  AND t.settled_at < :before
+  AND (t.status IN ('confirmed', 'failed')
+    OR (t.status IN ('replaced', 'expired') AND t.next_check_at IS NULL AND t.parked_at IS NULL))
   AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.transaction_id = t.id AND ${UNSENT})`
 
 /**

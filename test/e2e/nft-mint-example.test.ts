@@ -206,7 +206,7 @@ it('every other state can be tried, and is shown as such', { timeout: 120_000 },
   const before = await supply()
   const unseen = await place('sandbox-unseen')
   const late = await place('sandbox-late')
-  const cancelled = await whileBlocksAreHeld(() => place('cancelled'))
+  const cancelled = await place('cancelled')
   await untilShown((await place('sandbox-confirmed')).id, 'minted')
   await untilShown((await place('sandbox-failed')).id, 'failed')
   await untilShown(unseen.id, 'stalled')

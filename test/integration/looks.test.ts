@@ -35,7 +35,7 @@ describe('the history of looks', () => {
     await until('the node failed', () => seenAs('unavailable'))
     world.node.fault = () => null
     world.node.drop(txHash)
-    world.node.include(txHash)
+    world.node.include(txHash, { sender: SENDER, nonce: 7 })
     await untilStatus(world.db, txHash, 'confirmed')
     const { looks, from, nonce } = await detail(url, body.id)
     expect([from, nonce]).toEqual([SENDER, 7])

@@ -29,32 +29,57 @@ async function recordPast(days: number, statuses: readonly string[], sent: boole
   for (const status of statuses) {
     const random = randomHash()
     const id = `${stamp.slice(0, 8)}-${stamp.slice(8)}-7${random.slice(2, 5)}-8${random.slice(5, 8)}-${random.slice(8, 20)}`
-    const settledAt = ['confirmed', 'failed', 'replaced'].includes(status) ? at : null
     await database.db('transaction_history').insert({
-      ...{ id, chain: 'kaia', tx_hash: random, kind: 'order', payload: 'null', status },
-      ...{ created_at: at, settled_at: settledAt },
+      ...{ id, chain: 'kaia', tx_hash: random, kind: 'order', payload: 'null', ...columnsOf(status, at) },
+      created_at: at,
     })
     if (status === 'pending') continue
     await database.db('outbox').insert({
-      ...{ id: database.db.raw('gen_random_uuid()'), transaction_id: id, status, kind: 'order', data: '{}' },
+      ...{
+        id: database.db.raw('gen_random_uuid()'),
+        transaction_id: id,
+        status: columnsOf(status, at).status,
+      },
+      ...{ kind: 'order', data: '{}' },
       sequence: sent ? ++events : null,
     })
   }
 }
 
-const ALL = ['pending', 'confirmed', 'failed', 'replaced', 'stalled', 'expired']
+/** What is still checked, or parked, may still become confirmed. */
+const CHECKED = [
+  'pending',
+  'stalled',
+  'replaced, still checked',
+  'expired, still checked',
+  'replaced, parked',
+]
+const ALL = [...CHECKED, 'confirmed', 'failed', 'replaced', 'expired']
+
+function columnsOf(state: string, at: Date) {
+  const [status = '', more] = state.split(', ')
+  return {
+    status,
+    settled_at: ['pending', 'stalled'].includes(status) ? null : at,
+    next_check_at: CHECKED.includes(state) && more !== 'parked' ? new Date() : null,
+    parked_at: more === 'parked' ? at : null,
+    park_code: more === 'parked' ? 'handler-failed' : null,
+  }
+}
 
 it('deletes what was settled longer ago than it is told, and nothing that may still change or of which somebody is to be told', async () => {
   await recordPast(100, ALL, true)
   await recordPast(100, ['confirmed'], false)
   await recordPast(10, ALL, true)
   const dry = await confirmd('prune', '--older-than', '90d', '--dry-run')
-  expect(dry.stdout).toContain('3 transactions are to be pruned: settled before')
+  expect(dry.stdout).toContain('4 transactions are to be pruned: settled before')
   const { stdout } = await confirmd('prune', '--older-than', '90d')
-  expect(stdout).toContain('pruned 3 transactions and 3 events')
+  expect(stdout).toContain('pruned 4 transactions and 4 events')
   const rows = await database.db('transaction_history').select('status', 'created_at')
   const old = rows.filter((row) => row.created_at < new Date(Date.now() - 50 * DAY_MS))
-  expect(old.map(({ status }) => status).sort()).toEqual(['confirmed', 'expired', 'pending', 'stalled'])
+  expect(old.map(({ status }) => status).sort()).toEqual(
+    ['confirmed', ...CHECKED.map((state) => columnsOf(state, new Date()).status)].sort(),
+  )
   expect(rows).toHaveLength(old.length + ALL.length)
   const [unsent] = await database.db('outbox').whereNull('sequence').count()
   expect(unsent?.['count']).toBe('1')

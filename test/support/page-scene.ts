@@ -82,12 +82,18 @@ export async function createPageScene(lifecycle: Lifecycle): Promise<PageScene> 
 
   async function settle(succeeded: boolean): Promise<Told> {
     const given = await tell('both', { payload: { orderId: '42', note: 'as registered' } })
-    world.node.include(given.txHash, succeeded ? {} : { succeeded, txError: '0x9' })
+    world.node.include(given.txHash, {
+      ...(succeeded ? {} : { succeeded, txError: '0x9' }),
+      receipt: { gasUsed: '0x5208', effectiveGasPrice: '0x5d21dba00' },
+    })
     await untilStatus(world.db, given.txHash, succeeded ? 'confirmed' : 'failed')
     return given
   }
 
-  const replaced = await tell('order', { from: SENDER, nonce: 7 })
+  const replaced = await tell('order')
+  world.node.pend(replaced.txHash, SENDER, 7)
+  await untilRow(world.db, replaced.txHash, 'seen in the pool', (row) => row['seen_nonce'] !== null)
+  world.node.drop(replaced.txHash)
   world.node.setNonce(SENDER, 8)
   world.node.mine()
   const expired = await tell('swap')
@@ -96,7 +102,7 @@ export async function createPageScene(lifecycle: Lifecycle): Promise<PageScene> 
   await world
     .db('transaction_history')
     .where({ id: expired.id })
-    .update({ stalled_at: aWeekAgo, next_check_at: world.db.fn.now() })
+    .update({ stalled_at: aWeekAgo, absent_checks: 2, next_check_at: world.db.fn.now() })
   await untilStatus(world.db, expired.txHash, 'expired')
   const stalled = await tell('swap')
   await stall(stalled)
