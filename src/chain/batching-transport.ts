@@ -1,6 +1,7 @@
 import { createBatch, fulfilled } from '../domain/batch.ts'
-import { createBatchRun, MAX_SINGLE_CALLS, type PendingCall } from './batch-run.ts'
+import { createBatchRun, MAX_SINGLE_CALLS } from './batch-run.ts'
 import { createBatchSize } from './batch-size.ts'
+import { createBoundCalls, type PendingCall } from './bound-calls.ts'
 import { createChainIdentity } from './chain-identity.ts'
 import { RPC_METHODS } from './rpc-methods.ts'
 import type { RpcTransport } from './rpc-transport.ts'
@@ -48,13 +49,9 @@ export function batchTransport(transport: RpcTransport, options: BatchingOptions
   const nowMs = () => clock().getTime()
   const size = createBatchSize({ maxCalls, nowMs })
   const apart = new Map<string, number>()
-  const batchRun = createBatchRun({
-    transport,
-    size,
-    checkIdentity: createChainIdentity({ node, chainId, onChainChecked }),
-    redact,
-    onFailsAlone: keepApart,
-  })
+  const checkIdentity = createChainIdentity({ node, chainId, onChainChecked })
+  const bound = createBoundCalls({ transport, checkIdentity, redact })
+  const batchRun = createBatchRun({ node, calls: bound, size, onFailsAlone: keepApart })
 
   function keepApart(call: PendingCall): void {
     apart.delete(keyOf(call))
@@ -103,7 +100,7 @@ export function batchTransport(transport: RpcTransport, options: BatchingOptions
         }
         queueOf(call)(call).catch(reject)
       }),
-    checkChain: batchRun.checkChain,
+    checkChain: bound.checkChain,
     close: transport.close,
   }
 }

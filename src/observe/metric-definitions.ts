@@ -65,7 +65,7 @@ export const COUNTERS = {
   },
   followSkipped: {
     name: 'confirmd_follow_skipped_blocks_total',
-    help: 'Blocks that were not followed because they were too many',
+    help: 'Blocks that were skipped: more than are made up for, or not readable at any node',
     source: 'worker',
   },
   announced: {
