@@ -1,5 +1,6 @@
 /** The business write of the benchmarks: one row, as most of them are. */
 export default [
+  { kind: 'plain', noWrite: true },
   {
     kind: 'order',
     async confirmed({ trx, transaction }) {
