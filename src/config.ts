@@ -224,8 +224,8 @@ const SETTINGS = {
   maxEventLoopDelayMs: setting({
     variable: 'MAX_EVENT_LOOP_DELAY_MS',
     fallback: '1000',
-    meaning: 'mean delay of the event loop, over 2 s, beyond which the API answers 503',
-    read: wholeNumber(1, 600_000),
+    meaning: 'mean delay of the event loop, over 2 s, beyond which the API answers 503; 0: no limit',
+    read: wholeNumber(0, 600_000),
   }),
   maxMemoryMb: setting({
     variable: 'MAX_MEMORY_MB',

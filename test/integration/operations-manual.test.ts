@@ -63,7 +63,7 @@ describe.runIf(isPossible)('docs/operations.md', () => {
       PORT: '0',
       RETRY_DELAYS_MS: DELAYS_MS.join(','),
       RETRY_LIMIT: '1000',
-      MAX_EVENT_LOOP_DELAY_MS: '60000',
+      MAX_EVENT_LOOP_DELAY_MS: '0',
       SWEEP_INTERVAL_MS: '100',
       SWEEP_GRACE_MS: '300',
       FOLLOW_BLOCKS: 'off',

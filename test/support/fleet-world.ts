@@ -111,7 +111,7 @@ export async function createFleet(
     HANDLER_RETRY_LIMIT: String(HANDLER_RETRY_LIMIT),
     HANDLER_TIMEOUT_MS: '1000',
     // Several tests start processes at the same time on a few cores.
-    MAX_EVENT_LOOP_DELAY_MS: '600000',
+    MAX_EVENT_LOOP_DELAY_MS: '0',
     ...(kind === 'rabbitmq' ? { AMQP_URL: amqpUrl(), AMQP_PREFIX: prefix } : {}),
     ...settings,
   }
