@@ -8,6 +8,7 @@ import { everythingBreaks } from './drills/everything-breaks.ts'
 import { forbiddenTargets } from './drills/forbidden-targets.ts'
 import { foreignTopology } from './drills/foreign-topology.ts'
 import { fullPrefetch } from './drills/full-prefetch.ts'
+import { fuzzedAnswers } from './drills/fuzzed-answers.ts'
 import { gracefulStops } from './drills/graceful-stops.ts'
 import { memoryAlarm } from './drills/memory-alarm.ts'
 import { modelTest } from './drills/model-test.ts'
@@ -40,4 +41,5 @@ export const DRILLS: readonly Drill[] = [
   foreignTopology,
   carelessHandlers,
   untrustworthyNodes,
+  fuzzedAnswers,
 ]

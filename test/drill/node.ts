@@ -5,6 +5,7 @@ import { BATCH_REFUSALS } from './batch-refusals.ts'
 import type { DrillChain } from './chain.ts'
 import { createFaultCounts, type FaultCounts } from './fault-counts.ts'
 import { foreignChainOf } from './foreign-chain.ts'
+import { fuzzedAnswer } from './fuzzed-answers.ts'
 import { type Answer, answerFrom, bareName, type NodeView } from './node-answers.ts'
 import type { Random } from './random.ts'
 import { type Asked, untrueAnswers } from './untrue-answers.ts'
@@ -43,6 +44,11 @@ export interface NodeFaults {
   readonly batchLimit?: number
   /** This method always fails. */
   readonly failingMethod?: { readonly method: string; readonly code: number }
+  /**
+   * Answers with one place changed: a share of those about the transactions of which this node, by its index among so
+   * many, is the one that errs, and of those about blocks while it is its turn.
+   */
+  readonly fuzz?: { readonly share: number; readonly index: number; readonly of: number }
 }
 
 /** A JSON-RPC node of the drill's chain. */
@@ -55,6 +61,8 @@ export interface DrillNode {
   readonly counts: FaultCounts
   /** Told of each look for a receipt. */
   onLook: (txHash: string) => void
+  /** Told of each answer that was changed: about which transaction, or null, and in which way. */
+  onFuzzed: (about: string | null, way: string) => void
   stop(): Promise<void>
 }
 
@@ -76,6 +84,8 @@ const STALE_SLOT_MS = 2_000
 const STALE_BLOCKS = 60
 const RETRY_AFTER_S = 1
 const FOREIGN_CHAIN_ID = 1_001
+const FUZZ_SLOT_MS = 2_000
+const ABOUT_A_TRANSACTION = ['gettransactionreceipt', 'gettransactionbyhash', 'gettransactioncount']
 
 export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNode> {
   const { chain, random, chainId, contrary } = options
@@ -85,6 +95,7 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
   let requests = 0
   let refusals = 0
   let onLook: (txHash: string) => void = () => undefined
+  let onFuzzed: (about: string | null, way: string) => void = () => undefined
   let staleSlot = { number: -1, stale: false }
 
   /** Head of the view that is shown. It stays stale for a slot, so that head and receipt fit each other. */
@@ -112,7 +123,19 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
     if (isForReceipt) onLook(String(parameters[0]))
     const isHidden = isForReceipt && random() < (faults.receiptAbsent ?? 0)
     const given: Answer = isHidden ? { result: null } : answerAsked({ method, parameters }, faults)
-    return { jsonrpc: '2.0', id, ...given }
+    return { jsonrpc: '2.0', id, ...(fuzzed(method, parameters, given) ?? given) }
+  }
+
+  function fuzzed(method: string, [first]: readonly unknown[], truth: Answer): Answer | null {
+    if (!faults.fuzz || random() >= faults.fuzz.share) return null
+    const { index, of } = faults.fuzz
+    // A transaction and its sender end alike.
+    const about = ABOUT_A_TRANSACTION.includes(bareName(method)) ? String(first).slice(-40) : null
+    const turn = about === null ? Math.floor(Date.now() / FUZZ_SLOT_MS) : Number(`0x${about.slice(-6)}`)
+    if (turn % of !== index) return null
+    const changed = fuzzedAnswer(method, truth, random)
+    if (changed) onFuzzed(about, changed.name)
+    return changed?.answer ?? null
   }
 
   function fail(call: Call, response: ServerResponse): void {
@@ -174,6 +197,12 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
     },
     set onLook(changed) {
       onLook = changed
+    },
+    get onFuzzed() {
+      return onFuzzed
+    },
+    set onFuzzed(changed) {
+      onFuzzed = changed
     },
     requests: () => requests,
     stop: () => closeAtOnce(server),
