@@ -28,8 +28,10 @@ export const twoVersions: Drill = {
     lifecycle.add('folder of the older release', folder.remove)
     const older = await buildOlderRelease(folder.path)
     const parts = await startParts(context, { migrateWith: older.main })
+    // The older release knows no labels.
+    const environment = { ...parts.environment, RPC_URLS: parts.node.url }
     const start = (role: 'api' | 'worker', version: Version) =>
-      startRole(role, parts.environment, {
+      startRole(role, environment, {
         keepLine: ({ level }) => level > 40,
         ...(version === 'old' ? { main: older.main } : {}),
       })
