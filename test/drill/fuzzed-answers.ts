@@ -5,6 +5,8 @@ import type { Random } from './random.ts'
 
 export interface FuzzedAnswer {
   readonly answer: Answer
+  /** Of an answer about many transactions, the hash of the one that was changed. */
+  readonly about: string | null
   /** Method, field and mutation. */
   readonly name: string
 }
@@ -26,8 +28,9 @@ const RESPONSES: readonly { readonly name: string; readonly spoil: (answer: Answ
 export function fuzzedAnswer(method: string, truth: Answer, random: Random): FuzzedAnswer | null {
   if (!('result' in truth) || truth.result === null) return null
   const { result } = truth
-  const named = (what: string, answer: object): FuzzedAnswer => ({
+  const named = (what: string, answer: object, about: string | null = null): FuzzedAnswer => ({
     answer: answer as Answer,
+    about,
     name: `${bareName(method)} ${what}`,
   })
   const chance = random()
@@ -47,7 +50,8 @@ export function fuzzedAnswer(method: string, truth: Answer, random: Random): Fuz
     if (result.length === 0) return null
     const index = Math.floor(random() * result.length)
     const { fields, what } = fuzzedFields(method, result[index] as Fields, random)
-    return named(`[] ${what}`, { result: result.with(index, fields) })
+    const { transactionHash = null } = result[index] as { transactionHash?: string | null }
+    return named(`[] ${what}`, { result: result.with(index, fields) }, transactionHash)
   }
   const { fields, what } = fuzzedFields(method, result as Fields, random)
   return named(what, { result: fields })

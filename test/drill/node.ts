@@ -134,7 +134,7 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
     const turn = about === null ? Math.floor(Date.now() / FUZZ_SLOT_MS) : Number(`0x${about.slice(-6)}`)
     if (turn % of !== index) return null
     const changed = fuzzedAnswer(method, truth, random)
-    if (changed) onFuzzed(about, changed.name)
+    if (changed) onFuzzed(about ?? changed.about?.slice(-40) ?? null, changed.name)
     return changed?.answer ?? null
   }
 

@@ -9,9 +9,9 @@ import { settleAndJudge } from '../settled.ts'
 
 const NODES = 3
 /** Of the answers about a transaction at the one node that errs about it, and of those about blocks at one at a time. */
-const SHARE = 0.3
+const SHARE = 0.4
 /** Some have their verdict before a wrong answer about them was given. */
-const REGISTERED_PER_RUN = 1.5
+const REGISTERED_PER_RUN = 4
 /** As long as they may be included after their registration. */
 const MAX_DELAY_MS = 12_000
 const FAULTS_AT_MOST_MS = 240_000
