@@ -23,7 +23,7 @@ export interface BatchSize {
   succeeded(calls: number): void
   /** A batch of so many calls failed as a whole, and its calls were answered in batches of `fits`. */
   failed(calls: number, failure: BatchFailure, fits: number): void
-  /** A batch of so many calls failed, and why was not found out. */
+  /** A batch of so many calls failed, and why was not found out. Nothing if the size is proven: it was chance. */
   shrink(calls: number): void
 }
 
@@ -38,8 +38,9 @@ const MAX_SMALL_BATCH = 8
 
 /**
  * Learns the size by what failed and what was answered. A size that was refused is not tried for ten minutes, and
- * approached slowly; after a failure that may be chance, the size is halved and doubles with each full batch, up to what
- * it was. A noisy node would otherwise end at single calls, each of which needs three requests that succeed.
+ * approached slowly; after a failure that may be chance, a size that is not proven is halved, and doubles with each full
+ * batch, up to what it was. A noisy node would otherwise end at small batches or single calls, each of which needs three
+ * requests that succeed.
  */
 export function createBatchSize({ maxCalls, nowMs }: BatchSizeOptions): BatchSize {
   let limit = maxCalls
@@ -67,6 +68,7 @@ export function createBatchSize({ maxCalls, nowMs }: BatchSizeOptions): BatchSiz
   }
 
   function shrink(calls: number): void {
+    if (isProven(calls)) return
     limit = Math.max(1, Math.min(limit, Math.floor(calls / 2)))
     fullBatches = 0
   }

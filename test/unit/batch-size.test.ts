@@ -31,9 +31,18 @@ it('only full batches raise it', () => {
   expect(size.current()).toBe(100)
 })
 
-it('a failure that may be chance halves it, and each full batch doubles it again', () => {
+it('a failure that may be chance leaves a size that was answered of late', () => {
   const { size } = sized()
   size.succeeded(200)
+  for (let failure = 0; failure < 20; failure++) {
+    size.failed(size.current(), 'unknown', 1)
+    size.shrink(size.current())
+  }
+  expect(size.current()).toBe(200)
+})
+
+it('a failure that may be chance halves what was not answered yet, and each full batch doubles it again', () => {
+  const { size } = sized()
   for (let failure = 0; failure < 20; failure++) size.failed(size.current(), 'unknown', 1)
   expect(size.current()).toBe(1)
   for (const expected of [2, 4, 8, 16, 32, 64, 128, 200, 200]) {
