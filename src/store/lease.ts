@@ -91,11 +91,15 @@ export async function renewLeases(
   )
 }
 
-/** Ends a lease without a result: the row is handed out again after the delay, as if it had not been. */
+/**
+ * Ends a lease without a result: the row is due again after the delay, as if it had not been handed out. A renewal that
+ * was on its way finds no lease.
+ */
 export async function endLease(db: Knex, { id, dueInMs }: { id: string; dueInMs: number }): Promise<void> {
   await db.raw(
     `UPDATE transaction_history
-        SET leased_until = clock_timestamp() + :dueInMs * interval '1 millisecond', lease_count = 0
+        SET next_check_at = clock_timestamp() + :dueInMs * interval '1 millisecond',
+            leased_until = NULL, lease_count = 0
       WHERE id = :id AND leased_until IS NOT NULL`,
     { id, dueInMs },
   )

@@ -8,7 +8,7 @@ import { endLease, type Leased, leaseDue, renewLeases } from './lease.ts'
 export interface TableQueueOptions {
   /** Most checks in hand at once. */
   readonly prefetch: number
-  /** Look for due rows this often while there are none. */
+  /** Look for due rows this often on average while there are none. */
   readonly pollIntervalMs: number
   /** Renewed while a check is in hand; when its process dies or its handler fails, it comes back after this. */
   readonly leaseMs: number
@@ -71,7 +71,9 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
   async function idle(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
     wake = new AbortController()
-    await sleep(options.pollIntervalMs, undefined, { signal: wake.signal }).catch(() => undefined)
+    // At random: of workers that look in step, one could take a check again and again that another one has to have.
+    const pauseMs = options.pollIntervalMs * (0.5 + Math.random())
+    await sleep(pauseMs, undefined, { signal: wake.signal }).catch(() => undefined)
   }
 
   return {
