@@ -111,16 +111,20 @@ describe('calls that are made together', () => {
   })
 
   it.each([
-    ['a result and an error', (call: Call) => ({ ...right(call), error: { code: 1, message: 'x' } })],
-    ['neither a result nor an error', ({ id }: Call) => ({ jsonrpc: '2.0', id })],
-    ['no version', ({ id }: Call) => ({ id, result: 2 })],
-  ])('fail alone if the answer to one of them has %s', async (_title, broken) => {
+    [
+      'a result and an error',
+      'rpc-error',
+      (call: Call) => ({ ...right(call), error: { code: 1, message: 'x' } }),
+    ],
+    ['neither a result nor an error', 'malformed', ({ id }: Call) => ({ jsonrpc: '2.0', id })],
+    ['no version', 'malformed', ({ id }: Call) => ({ id, result: 2 })],
+  ])('fail alone if the answer to one of them has %s', async (_title, code, broken) => {
     respond = (payload) => ({
       body: [payload].flat().map((call) => (isAsked(call, 2) ? broken(call) : right(call))),
     })
     const outcomes = await callAll(4)
     expect(results(outcomes)).toEqual([0, 1, null, 3])
-    expect(outcomes[2]).toMatchObject({ reason: { code: 'malformed', method: 'echo' } })
+    expect(outcomes[2]).toMatchObject({ reason: { code, method: 'echo' } })
   })
 
   it('fail alone if one of them is answered twice', async () => {

@@ -6,7 +6,7 @@ export type Response =
   | { readonly kind: 'result'; readonly result: unknown }
   | { readonly kind: 'error'; readonly code: unknown; readonly message: unknown }
 
-/** Reads the response to the request with this id: it must name the id, and hold a result or an error, not both. */
+/** Reads the response to the request with this id: it must name the id, and hold a result or an error. */
 export function readResponse({ id }: { id: number }, answer: unknown): Response {
   const fields = readFields(answer, 'JSON-RPC response')
   if (fields['jsonrpc'] !== '2.0') {
@@ -17,10 +17,10 @@ export function readResponse({ id }: { id: number }, answer: unknown): Response 
   }
   const error = errorOf(answer)
   const result = fields['result']
-  if (error === null && result === undefined) throw new UnusableAnswer('it has neither a result nor an error')
-  if (error === null) return { kind: 'result', result }
-  if (result !== undefined && result !== null) throw new UnusableAnswer('it has both a result and an error')
-  return { kind: 'error', ...error }
+  // Whatever else it holds: an error is no answer to the question.
+  if (error !== null) return { kind: 'error', ...error }
+  if (result === undefined) throw new UnusableAnswer('it has neither a result nor an error')
+  return { kind: 'result', result }
 }
 
 /** The error that an answer says, whatever else is wrong with it; null if it says none. */
