@@ -3,6 +3,7 @@ import { connect } from 'amqplib'
 import { aLook } from '../src/dev/sample-look.ts'
 import type { Lifecycle } from '../src/lifecycle.ts'
 import { createBatches } from '../src/store/batches.ts'
+import { writeLimits } from '../src/store/write-limits.ts'
 import type { Figures } from './benchmark.ts'
 import { createDatabase, type Parts } from './parts.ts'
 
@@ -48,7 +49,7 @@ export async function brokerLimit(url: string, count: number): Promise<Figures> 
 /** What the database does for our own statements when nothing else is at work. */
 export async function databaseLimit(lifecycle: Lifecycle, parts: Parts, count: number): Promise<Figures> {
   const { db } = await createDatabase(lifecycle, parts)
-  const { record, settle } = createBatches(db)
+  const { record, settle } = createBatches(db, { chain: 'kaia', limits: writeLimits(0) })
   const hashes = Array.from({ length: count }, () => `0x${randomBytes(32).toString('hex')}`)
   const recording = Date.now()
   const recorded = await Promise.all(

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openRabbit, type Rabbit } from './broker/rabbit.ts'
+import { openChainBinding } from './chain-binding.ts'
 import type { ProcessState } from './domain/process.ts'
+import { exchangeOf } from './exchange-of-chain.ts'
 import { createKinds } from './flows/kinds.ts'
 import type { BusinessHandler } from './handlers.ts'
 import { loadHandlers } from './load-handlers.ts'
@@ -12,6 +14,7 @@ import { startReporting } from './reporting.ts'
 import type { Role, RunContext } from './runnable.ts'
 import { serve } from './serve.ts'
 import { openDatabase } from './store/database.ts'
+import { provideAnnounced } from './store/event-cursors.ts'
 import { readGauges } from './store/gauges.ts'
 import { migrate, pendingMigrations } from './store/migrations.ts'
 import { createStore } from './store/store.ts'
@@ -46,7 +49,7 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
     config.otlpEndpoint === null ? NO_TRACING : await startTracing(config.otlpEndpoint, packageVersion())
   lifecycle.add('spans', tracing.stop)
   if (role === 'start') {
-    const ran = await migrate(db)
+    const ran = await migrate(config.databaseUrl, (message) => log.warn(message))
     if (ran.length > 0) log.info({ migrations: ran }, 'schema migrated')
   } else {
     const missing = await pendingMigrations(db)
@@ -55,7 +58,13 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
     }
   }
 
-  const store = createStore(db)
+  const binding = await openChainBinding(db, {
+    config,
+    isEmbedded: config.hasEmbeddedChain,
+    log,
+    onFatal: context.onFatal,
+  })
+  const store = createStore(db, config)
   const processId = randomUUID()
   // An API runs none: a module that can't be loaded is a worker's matter.
   const handlers = role === 'api' ? new Map<string, BusinessHandler>() : await loadHandlers(config.handlers)
@@ -79,6 +88,7 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
     ? await openBroker(context, config.amqpUrl, store.ping)
     : {
         queue: createTableQueue(db, {
+          chain: config.chain,
           prefetch: config.workerPrefetch,
           pollIntervalMs: TABLE_QUEUE_POLL_INTERVAL_MS,
           leaseMs: TABLE_QUEUE_LEASE_MS,
@@ -87,9 +97,11 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
         exchange: null,
       }
   lifecycle.add('queue', () => queue.close())
+  const exchangeOfChain = exchangeOf(config)
+  if (exchangeOfChain) await provideAnnounced(db, exchangeOfChain)
   const measured = { version: packageVersion(), role, chain: config.chain }
   const metrics = createMetrics(measured, {
-    readDatabase: () => readGauges(db, { chain: config.chain, hasExchange: exchange !== null }),
+    readDatabase: () => readGauges(db, config.chain, exchangeOfChain),
     queueDepths: queue.depths,
     isConsuming: queue.isConsuming,
   })
@@ -97,6 +109,7 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   let stopping = false
   const url = await serve(role, context, {
     store,
+    binding,
     kinds,
     checkWriting: () => store.touchProcess(processId),
     queue,
@@ -106,7 +119,17 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   })
   const reporting = { processId, role }
   if (role === 'api') startReporting(reporting, context, store, async () => API_STATE)
-  else await startWorker(reporting, context, { store, kinds, handlers, queue, exchange, metrics, tracing })
+  else
+    await startWorker(reporting, context, {
+      store,
+      binding,
+      kinds,
+      handlers,
+      queue,
+      exchange,
+      metrics,
+      tracing,
+    })
   lifecycle.add('readiness', () => {
     stopping = true
   })

@@ -2,6 +2,7 @@ import { nameEndpoints, type RpcEndpoint } from './chain/rpc-endpoint.ts'
 import { UNKNOWN_KINDS, type UnknownKinds } from './domain/kind-role.ts'
 import type { RetryDelaysMs } from './domain/schedule.ts'
 import { type ApiKeyEntry, parseApiKeyEntries } from './http/api-key.ts'
+import { findMisspelt, type Misspelling } from './misspelt-settings.ts'
 import { list, matching, oneOf, type Setting, setting, urlOf, wholeNumber } from './setting.ts'
 
 /** The settings of one process. Times are in ms. */
@@ -71,6 +72,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 const HOUR_MS = 3_600_000
 /** RabbitMQ's limit of a queue TTL, and Node's of a timer. */
 const MAX_DELAY_MS = 2 ** 31 - 1
+/** RabbitMQ takes a check back that was in hand for 30 minutes. */
+const MAX_HANDLER_TIMEOUT_MS = 1_200_000
 const MINUTE_MS = 60_000
 const STANDARD_WEBHOOKS_RETRY_DELAYS_MS = [
   5_000,
@@ -156,7 +159,8 @@ const SETTINGS = {
   chain: setting({
     variable: 'CHAIN',
     fallback: 'kaia',
-    meaning: 'name of the chain, stored with each transaction',
+    meaning:
+      'name of the chain, stored with each transaction; a database may hold several chains, each with processes of its own',
     read: matching(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be up to 32 lower-case letters, digits and -'),
   }),
   chainId: setting({
@@ -243,7 +247,8 @@ const SETTINGS = {
   retryLimit: setting({
     variable: 'RETRY_LIMIT',
     fallback: '10',
-    meaning: 'looks again after the first; without a receipt then, the transaction is stalled',
+    meaning:
+      'looks without a receipt after the first; then the transaction is stalled. A receipt that is not final yet counts for nothing',
     read: wholeNumber(0, 1_000_000),
   }),
   expireAfterMs: setting({
@@ -288,8 +293,8 @@ const SETTINGS = {
   handlerTimeoutMs: setting({
     variable: 'HANDLER_TIMEOUT_MS',
     fallback: '20000',
-    meaning: 'limit of one business write',
-    read: wholeNumber(1, MAX_DELAY_MS),
+    meaning: 'limit of one business write, at most 20 minutes',
+    read: wholeNumber(1, MAX_HANDLER_TIMEOUT_MS),
   }),
   unknownKinds: setting({
     variable: 'UNKNOWN_KINDS',
@@ -387,9 +392,23 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads the environment. Throws ConfigError with all that is wrong in it. */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
-  const problems: string[] = []
+type Environment = Readonly<Record<string, string | undefined>>
+
+const NAMES = [...SETTING_LIST.map(({ variable }) => variable), 'NODE_ENV']
+
+/** Variables that may be misspelt settings. Those that are a problem are refused by `readConfig`. */
+export function misspeltIn(given: Environment): readonly Misspelling[] {
+  return findMisspelt(given, NAMES)
+}
+
+/**
+ * Reads the environment. Throws ConfigError with all that is wrong in it. `given` is what was really set, where the
+ * environment was filled up: misspelt settings are looked for there.
+ */
+export function readConfig(environment: Environment, given = environment): Config {
+  const problems = misspeltIn(given)
+    .filter(({ isProblem }) => isProblem)
+    .map(({ variable, problem }) => `${variable} ${problem}`)
   const production = environment['NODE_ENV'] === 'production'
 
   function value<T>({ variable, fallback, read }: Setting<T>): T | null {

@@ -1,3 +1,4 @@
+import type { ChainBinding } from './chain/anchor-check.ts'
 import type { Chain } from './chain/chain.ts'
 import { providerOf } from './chain/provider.ts'
 import type { Config } from './config.ts'
@@ -13,16 +14,26 @@ export function witnessesOf({ rpcEndpoints }: Pick<Config, 'rpcEndpoints'>): num
   return Math.min(2, new Set(rpcEndpoints?.map(providerOf)).size)
 }
 
+export interface ChainParts {
+  readonly metrics: Pick<Metrics, 'rpcCalled'>
+  readonly binding: ChainBinding
+  /** Told once, at the start, if the nodes that answer are all on another chain. */
+  readonly onWrongChain?: (error: Error) => void
+}
+
 /** Only a process that asks the chain loads what that needs. */
 export async function openConfiguredChain(
   { config, log }: { readonly config: Config; readonly log: Log },
-  metrics: Pick<Metrics, 'rpcCalled'>,
+  { metrics, binding, onWrongChain = () => undefined }: ChainParts,
 ): Promise<Chain> {
   const { openChain } = await import('./chain/chain.ts')
   return openChain({
     endpoints: config.rpcEndpoints ?? [],
     webSocketUrls: config.rpcWebSocketUrls,
+    chain: config.chain,
     chainId: config.chainId,
+    binding,
+    onWrongChain,
     timeoutMs: config.rpcTimeoutMs,
     maxInFlight: config.rpcMaxInFlight,
     maxBatchCalls: config.rpcMaxBatchCalls,

@@ -4,9 +4,10 @@ import { countPrunable, type PruneOptions, pruneBatch } from './store/prune.ts'
 export interface PruneProgress {
   readonly transactions: number
   readonly events: number
-  /** Transactions that there were to prune at the beginning. */
-  readonly total: number
 }
+
+/** What is pruned. */
+export type PruneTarget = Pick<PruneOptions, 'chain' | 'before' | 'prefix'>
 
 const BATCH_SIZE = 1_000
 /** Between two batches, so that the deletes leave the database to its work. */
@@ -25,16 +26,15 @@ export function readAge(text: string): number {
 /** Deletes what was settled before a time, in small batches. Stops after the batch in which `signal` aborts. */
 export async function prune(
   db: Knex,
-  what: Pick<PruneOptions, 'before' | 'hasExchange'>,
+  target: PruneTarget,
   onProgress: (progress: PruneProgress) => void,
   signal: AbortSignal,
 ): Promise<PruneProgress> {
-  let progress: PruneProgress = { transactions: 0, events: 0, total: await countPrunable(db, what) }
+  let progress: PruneProgress = { transactions: 0, events: 0 }
   let after: string | null = null
   do {
-    const { transactions, events, next } = await pruneBatch(db, { ...what, after, limit: BATCH_SIZE })
+    const { transactions, events, next } = await pruneBatch(db, { ...target, after, limit: BATCH_SIZE })
     progress = {
-      ...progress,
       transactions: progress.transactions + transactions,
       events: progress.events + events,
     }
@@ -43,4 +43,16 @@ export async function prune(
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   } while (after !== null && !signal.aborted)
   return progress
+}
+
+/** How many transactions a prune would delete now. */
+export async function countAllPrunable(db: Knex, target: PruneTarget): Promise<number> {
+  let count = 0
+  let after: string | null = null
+  do {
+    const { transactions, next } = await countPrunable(db, { ...target, after, limit: BATCH_SIZE })
+    count += transactions
+    after = next
+  } while (after !== null)
+  return count
 }

@@ -9,6 +9,8 @@ export type Role = 'start' | 'api' | 'worker'
 /** The configuration with every part it needs really there. */
 export interface RunnableConfig extends Config {
   readonly databaseUrl: string
+  /** The chain is a development chain that this process brought. */
+  readonly hasEmbeddedChain: boolean
 }
 
 export interface RunContext {

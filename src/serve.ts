@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
+import type { ChainBinding } from './chain/anchor-check.ts'
 import type { Chain } from './chain/chain.ts'
 import type { CheckQueue } from './domain/check-queue.ts'
 import { isLoopbackHost } from './domain/loopback.ts'
+import { exchangeOf } from './exchange-of-chain.ts'
 import { createDiagnosis } from './flows/diagnosis.ts'
 import { createFeed } from './flows/feed.ts'
 import type { Kinds } from './flows/kinds.ts'
@@ -24,7 +26,7 @@ import { addTransactionRoutes } from './http/transaction-routes.ts'
 import { addWebhookRoutes } from './http/webhook-routes.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
-import { openConfiguredChain } from './open-configured-chain.ts'
+import { type ChainParts, openConfiguredChain } from './open-configured-chain.ts'
 import type { Role, RunContext, RunnableConfig } from './runnable.ts'
 import type { Store } from './store/store.ts'
 import { packageVersion } from './version.ts'
@@ -34,6 +36,7 @@ const MAX_BATCHES_IN_FLIGHT = 64
 
 export interface ServedParts {
   readonly store: Store
+  readonly binding: ChainBinding
   readonly kinds: Kinds
   /** Rejects unless this process wrote to the database a moment ago. */
   readonly checkWriting: () => Promise<void>
@@ -50,7 +53,7 @@ const PAGE_FOLDER = fileURLToPath(new URL('../dist/page', import.meta.url))
 export async function serve(
   role: Role,
   { config, log, lifecycle, onFatal }: RunContext,
-  { store, kinds, checkWriting, queue, metrics, tracing, isStopping }: ServedParts,
+  { store, binding, kinds, checkWriting, queue, metrics, tracing, isStopping }: ServedParts,
 ): Promise<string> {
   const app = await createApp(log)
   const feed = createFeed({ store, log })
@@ -93,7 +96,7 @@ export async function serve(
     const overview = createOverview({
       store,
       queueDepths: queue.depths,
-      hasExchange: config.amqpUrl !== null,
+      exchange: exchangeOf(config),
       chain: config.chain,
       version: packageVersion(),
       clock: () => new Date(),
@@ -105,10 +108,10 @@ export async function serve(
       addOverviewRoutes(typed(api), overview)
       addInspectionRoutes(typed(api), {
         load: store.load,
-        listEvents: (id) => store.listTransactionEvents(id, { hasExchange: config.amqpUrl !== null }),
+        listEvents: (id) => store.listTransactionEvents(id, exchangeOf(config)),
         diagnose: createDiagnosis({
           store,
-          examine: config.rpcEndpoints && examiner({ config, log, lifecycle, onFatal }, metrics),
+          examine: config.rpcEndpoints && examiner({ config, log, lifecycle, onFatal }, { metrics, binding }),
           policy: config,
           clock: () => new Date(),
         }),
@@ -118,7 +121,7 @@ export async function serve(
     await guarded.register(async (api) => {
       const maxRequestsInFlight = config.maxWaitingRequests
       await addShedding(api, { ...config, maxRequestsInFlight, onShed: () => metrics.refused('overloaded') })
-      addTransactionRoute(typed(api), { load: store.loadWithLooks, feed })
+      addTransactionRoute(typed(api), { load: store.loadWithLooks, list: store.list, feed })
       addEventRoutes(typed(api), { feed, isStopping })
     })
     await guarded.register(async (api) => {
@@ -147,11 +150,11 @@ function traced(submit: Submit['submit'], tracing: Tracing): Submit['submit'] {
 }
 
 /** An API asks the chain only when a person wants to know something: the connection is opened then. */
-function examiner(context: RunContext, metrics: Metrics): Chain['examine'] {
+function examiner(context: RunContext, parts: ChainParts): Chain['examine'] {
   let opening: Promise<Chain> | null = null
   async function open(): Promise<Chain> {
     const config = { ...context.config, rpcWebSocketUrls: [] }
-    const chain = await openConfiguredChain({ ...context, config }, metrics)
+    const chain = await openConfiguredChain({ ...context, config }, parts)
     context.lifecycle.add('chain for diagnoses', () => chain.close())
     return chain
   }

@@ -1,12 +1,17 @@
+import type { ChainBinding } from './chain/anchor-check.ts'
 import type { CheckQueue } from './domain/check-queue.ts'
 import { REPLACEMENT_POLICY } from './domain/replacement.ts'
+import { slowChecksAtOnce } from './domain/sweep-budget.ts'
 import type { EventExchange } from './flows/announcement.ts'
+import { checkSlowly } from './flows/check-slowly.ts'
 import { createConfirm } from './flows/confirm.ts'
 import { createDeliver } from './flows/deliver.ts'
+import { withBoundedEvents } from './flows/event-size.ts'
 import type { Kinds } from './flows/kinds.ts'
 import { createRelay } from './flows/relay.ts'
 import type { Report } from './flows/report.ts'
-import { sweep } from './flows/sweep.ts'
+import { republishLost } from './flows/republish-lost.ts'
+import { startWebhookWork } from './flows/webhook-work.ts'
 import { startFollowing } from './following.ts'
 import type { BusinessHandler } from './handlers.ts'
 import type { Metrics } from './observe/metrics.ts'
@@ -24,6 +29,7 @@ const BEYOND_HANDLER_TIMEOUT_MS = 5_000
 
 export interface WorkingParts {
   readonly store: Store
+  readonly binding: ChainBinding
   readonly kinds: Kinds
   readonly handlers: ReadonlyMap<string, BusinessHandler>
   readonly queue: CheckQueue
@@ -39,11 +45,11 @@ export async function startWorker(
   context: RunContext,
   parts: WorkingParts,
 ): Promise<void> {
-  const { store, kinds, handlers, queue, metrics, tracing } = parts
+  const { store, binding, kinds, handlers, queue, metrics, tracing } = parts
   const { config, log, lifecycle } = context
   metrics.handles(handlers.keys())
   const witnesses = witnessesOf(config)
-  const chain = await openConfiguredChain(context, metrics)
+  const chain = await openConfiguredChain(context, { metrics, binding, onWrongChain: context.onFatal })
   lifecycle.add('chain', () => chain.close())
   const following = { leads: false, followedBlock: null as number | null }
   const report = startReporting(reporting, context, store, async () => {
@@ -52,7 +58,12 @@ export async function startWorker(
     return { nodes, ...following }
   })
   const relay = startSending(context, parts)
-  const policy = { ...config, witnesses, replacement: REPLACEMENT_POLICY }
+  const policy = {
+    ...config,
+    witnesses,
+    replacement: REPLACEMENT_POLICY,
+    slowChecksAtOnce: slowChecksAtOnce(config.rpcMaxInFlight),
+  }
   const observer = telling(metrics, report, relay.wake)
   const watchdog = handlers.size > 0 ? watchOver(reporting, context) : NO_WATCHDOG
   lifecycle.add('watchdog', () => watchdog.stop())
@@ -68,13 +79,19 @@ export async function startWorker(
     tracer: tracing,
     log,
   })
-  const dependencies = { store, queue, confirm, policy, observer, log, clock: () => new Date() }
-  const sweeping = repeat(
-    (signal) => sweep(dependencies, signal),
+  const republishing = repeat(
+    (signal) => republishLost({ store, queue, policy, observer, log }, signal),
     config.sweepIntervalMs,
     (error) => log.warn({ err: error }, 'sweep failed; the next one tries again'),
   )
-  lifecycle.add('sweep', () => sweeping.stop())
+  lifecycle.add('sweep', () => republishing.stop())
+  // A loop of its own: it takes as long as the nodes let it, and a lost check must not wait for that.
+  const checkingSlowly = repeat(
+    (signal) => checkSlowly({ store, confirm, policy, log }, signal),
+    config.sweepIntervalMs,
+    (error) => log.warn({ err: error }, 'slow checks failed; the next run tries again'),
+  )
+  lifecycle.add('slow checks', () => checkingSlowly.stop())
   if (config.followBlocks) {
     const followed = (blockNumber: number) => {
       following.followedBlock = blockNumber
@@ -158,8 +175,19 @@ function startSending(
     clock: () => new Date(),
     random: Math.random,
   })
-  const traced = exchange && { ...exchange, publish: tracedPublish(exchange, tracing) }
-  const relay = createRelay({ store, exchange: traced, observer: metrics, onDeliveries: deliver.wake, log })
+  const bounded = exchange && withBoundedEvents(exchange, log)
+  const traced = bounded && { ...bounded, publish: tracedPublish(bounded, tracing) }
+  const relay = createRelay({
+    chain: config.chain,
+    prefix: config.amqpPrefix,
+    store,
+    exchange: traced,
+    observer: metrics,
+    onDeliveries: deliver.wake,
+    log,
+  })
+  const webhookWork = startWebhookWork({ store, log })
+  lifecycle.add('work on webhooks', () => webhookWork.stop())
   lifecycle.add('webhooks', () => deliver.stop())
   lifecycle.add('relay', () => relay.stop())
   return relay

@@ -65,7 +65,7 @@ export const growth: Benchmark = {
           // Filled once: what a round adds to it is little beside what is there.
           filled ??= fill(lifecycle, parts, stored, pending)
           const { db, ours } = await filled
-          return measure(db, createStore(db), ours)
+          return measure(db, createStore(db, { chain: 'kaia' }), ours)
         },
       }
     })

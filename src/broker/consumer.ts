@@ -16,6 +16,8 @@ export interface DispositionSender {
   /** Sends the check to the wait tier of `delayMs`, in a message of its own. */
   apart(check: Check, delayMs: number, headers: Headers): Promise<void>
   park(message: ConsumeMessage, reason: string): Promise<void>
+  /** The broker takes no messages for now: it has too little memory or disk. */
+  isBlocked(): boolean
 }
 
 type Headers = Readonly<Record<string, number>>
@@ -149,7 +151,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   ): Promise<Failure[]> {
     // What came back as a new message, after its handling failed, was handed out before all the same.
     const redelivered = message.fields.redelivered || headersOf(message)[FAILURES_HEADER] !== undefined
-    const deliveryCount = deliveriesOf(message)
     // Once, whatever of it is to be set aside: a person sees it as it came.
     let parked: Promise<void> | null = null
     const park = (reason: string) => {
@@ -159,7 +160,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     return failuresOf(parsed, (each) =>
       handling.execute(async () => {
         if (stopping || pause || acks !== from) throw new WithheldError()
-        const disposition = await options.handler({ message: each, redelivered, deliveryCount })
+        const disposition = await options.handler({ message: each, redelivered })
         if (disposition.kind === 'wait') await wait(message, disposition)
         else if (disposition.kind === 'park') await park(disposition.reason)
       }),
@@ -192,16 +193,23 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     failures: readonly Failure[],
     isShared: boolean,
   ): Promise<void> {
-    try {
-      // Those that did not fail are done with.
-      if (isShared) await Promise.all(failures.map(({ of }) => waitApart(of)))
-      else await options.sender.waitAsItIs(message, options.failureDelayMs, { [FAILURES_HEADER]: 1 })
-      if (acks === from) from.ack(message)
-    } catch (error) {
-      options.onError(error, 'message kept at the broker: it could not be sent on')
-      if (!stopping) await sleep(REQUEUE_PAUSE_MS)
-      if (acks === from) from.requeue(message)
+    let isTold = false
+    while (acks === from) {
+      try {
+        // Those that did not fail are done with.
+        if (isShared) await Promise.all(failures.map(({ of }) => waitApart(of)))
+        else await options.sender.waitAsItIs(message, options.failureDelayMs, { [FAILURES_HEADER]: 1 })
+        if (acks === from) from.ack(message)
+        return
+      } catch (error) {
+        if (!isTold) options.onError(error, 'message kept at the broker: it could not be sent on')
+        isTold = true
+        // While the broker takes no messages it stays in hand: up to 4.2 each requeue counts against the delivery limit.
+        if (stopping || !options.sender.isBlocked()) break
+      }
     }
+    if (!stopping) await sleep(REQUEUE_PAUSE_MS)
+    if (acks === from) from.requeue(message)
   }
 
   /** The database is away: nothing is taken until it is back, and what was taken stays at the broker. */
@@ -253,11 +261,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
 function headersOf({ properties }: ConsumeMessage): Readonly<Record<string, unknown>> {
   return properties.headers ?? {}
-}
-
-/** How often it was handed out before without a result. */
-function deliveriesOf(message: ConsumeMessage): number {
-  return Number(headersOf(message)['x-delivery-count'] ?? 0)
 }
 
 async function failuresOf(

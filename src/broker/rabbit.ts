@@ -18,6 +18,8 @@ export interface RabbitOptions {
   readonly prefetch: number
   /** Rejects while checks can't be carried out, whatever they are: the database is away. */
   readonly checkHealth: () => Promise<void>
+  /** Limit of one publish, from the call to the broker's confirm; 10 s if left out. */
+  readonly publishTimeoutMs?: number
   readonly log: BrokerLog
   /** Called with an error that no reconnect cures; the process should end. */
   readonly onFatal: (error: Error) => void
@@ -51,7 +53,7 @@ export async function openRabbit(options: RabbitOptions): Promise<Rabbit> {
   let inspection: Channel | null = null
 
   const publisher = createPublisher({
-    timeoutMs: PUBLISH_TIMEOUT_MS,
+    timeoutMs: options.publishTimeoutMs ?? PUBLISH_TIMEOUT_MS,
     maxInFlight: MAX_IN_FLIGHT,
     isBlocked: () => publishing.isBlocked(),
   })
@@ -130,6 +132,7 @@ export async function openRabbit(options: RabbitOptions): Promise<Rabbit> {
         correlationId: correlationIdOf(message),
         headers: { [PARK_REASON_HEADER]: reason.slice(0, 1_000) },
       }),
+    isBlocked: () => publishing.isBlocked(),
   }
 
   async function consume(handler: CheckHandler): Promise<void> {

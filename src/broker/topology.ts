@@ -44,7 +44,8 @@ export type BrokerNames = ReturnType<typeof brokerNames>
 
 /**
  * More than a consumer can fail by itself: a crash counts against everything the worker held. RabbitMQ 4
- * would take 20 without it, and -1 means "dead-letter at once" on 3.10.
+ * would take 20 without it, and -1 means "dead-letter at once" on 3.10. Up to 4.2 each requeue counts as well; from 4.3
+ * on a nack does not. Nothing of ours reads the count: it gives up nothing, and the row knows what was tried.
  */
 const DELIVERY_LIMIT = 1000
 

@@ -1,7 +1,9 @@
 import type { BlockSource } from '../domain/block.ts'
+import { ChainMismatchError } from '../domain/chain-binding.ts'
 import type { NodeExamination } from '../domain/diagnosis.ts'
 import type { Observation, Query } from '../domain/finality.ts'
 import type { NodeState } from '../domain/process.ts'
+import type { ChainBinding } from './anchor-check.ts'
 import { batchTransport } from './batching-transport.ts'
 import { createBlockSource } from './block-source.ts'
 import { examine } from './examine.ts'
@@ -9,11 +11,12 @@ import { findReplacing, type ReplacedTransaction, type Replacing } from './find-
 import { guardTransport, type RpcCall } from './guarded-transport.ts'
 import { listenForHeads } from './head-announcements.ts'
 import { createHeadTracker } from './head-tracker.ts'
-import { createChainNode } from './node.ts'
+import { type ChainNode, createChainNode } from './node.ts'
 import { createNodeStates } from './node-states.ts'
 import { observe } from './observe.ts'
 import { providerOf } from './provider.ts'
 import { nameEndpoints, type RpcEndpoint } from './rpc-endpoint.ts'
+import { RpcError } from './rpc-error.ts'
 import { createRpcTransport } from './rpc-transport.ts'
 
 export interface ChainOptions {
@@ -21,7 +24,11 @@ export interface ChainOptions {
   readonly endpoints: readonly RpcEndpoint[]
   /** Nodes that announce new heads; perhaps none. */
   readonly webSocketUrls: readonly string[]
+  /** The chain's name. */
+  readonly chain: string
   readonly chainId: number
+  /** What the name means in the database. */
+  readonly binding: ChainBinding
   readonly timeoutMs: number
   /** Most calls to one node at once. */
   readonly maxInFlight: number
@@ -39,6 +46,8 @@ export interface ChainOptions {
   readonly onCall: (call: RpcCall) => void
   /** Told when a node is found on another chain (the problem), and when it is back on ours (null). */
   readonly onChainChecked: (node: string, problem: string | null) => void
+  /** Told once, at the start, if the nodes that answer are all on another chain. */
+  readonly onWrongChain: (error: Error) => void
   /** Told when a node announces no new heads (why), and when it does (null). */
   readonly onAnnouncing: (node: string, problem: string | null) => void
 }
@@ -64,8 +73,23 @@ const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 /** Of the connections over which heads are announced. */
 const PING_INTERVAL_MS = 10_000
 
+/** Why no node can be used, if those that answer are all on another chain; null if one is on ours or none answers. */
+async function demandOurChain(nodes: readonly ChainNode[]): Promise<Error | null> {
+  const checked = await Promise.allSettled(nodes.map((node) => node.checkChain()))
+  if (checked.some(({ status }) => status === 'fulfilled')) return null
+  const [wrong] = checked.flatMap((each) =>
+    each.status === 'rejected' && each.reason instanceof RpcError && each.reason.code === 'wrong-chain'
+      ? [each.reason]
+      : [],
+  )
+  if (!wrong) return null
+  return new ChainMismatchError(
+    `no node of RPC_URLS is on the chain of this database. ${wrong.node}: ${wrong.detail}`,
+  )
+}
+
 export function openChain(options: ChainOptions): Chain {
-  const { endpoints, chainId, timeoutMs, maxInFlight, onCall, onChainChecked } = options
+  const { endpoints, chain, chainId, binding, timeoutMs, maxInFlight, onCall, onChainChecked } = options
   const { witnesses, finalityDepthBlocks, recentHeadMs, redact } = options
   const clock = () => new Date()
   const heads = createHeadTracker({
@@ -89,7 +113,11 @@ export function openChain(options: ChainOptions): Chain {
       onChainChecked,
       clock,
     })
-    return createChainNode(batching, { provider: providerOf(endpoint), heads, recentHeadMs, clock })
+    return createChainNode(batching, {
+      ...{ provider: providerOf(endpoint), heads, recentHeadMs, chain, binding, finalityDepthBlocks },
+      onChainChecked,
+      clock,
+    })
   })
   const announcements = listenForHeads({
     urls: options.webSocketUrls,
@@ -97,7 +125,9 @@ export function openChain(options: ChainOptions): Chain {
     onChanged: options.onAnnouncing,
   })
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
-  for (const node of nodes) node.checkChain().catch(() => undefined)
+  void demandOurChain(nodes).then((error) => {
+    if (error) options.onWrongChain(error)
+  })
   return {
     blocks: createBlockSource({ nodes, heads, announcements, finalityDepthBlocks, clock }),
     observe: (query) => observe(query, { nodes, heads, witnesses, finalityDepthBlocks, redact }),

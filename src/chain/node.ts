@@ -1,4 +1,5 @@
 import type { Receipt } from '../domain/receipt.ts'
+import { type ChainBinding, createAnchorCheck } from './anchor-check.ts'
 import type { CallTransport } from './batching-transport.ts'
 import { readAccountNonce } from './facts/account-nonce.ts'
 import { type Block, type Header, readBlock, readHead, readHeader } from './facts/block.ts'
@@ -14,7 +15,7 @@ export interface ChainNode {
   readonly name: string
   /** Who answers for it: the nodes of one provider are one witness. */
   readonly provider: string
-  /** Rejects if the node is on another chain. Every other answer is checked for that anyway. */
+  /** Rejects if the node is on another chain. Before every other answer this is made sure of anyway. */
   checkChain(): Promise<void>
   /** The newest block, asked afresh. A head that is too far ahead counts only if the node has the block. */
   readHead(): Promise<Header>
@@ -42,18 +43,39 @@ export interface ChainNodeOptions {
   readonly heads: HeadTracker
   /** How old a recent head may be: it errs towards waiting, but must not hide that the node has fallen behind. */
   readonly recentHeadMs: number
+  /** The chain's name, and what it means in the database. */
+  readonly chain: string
+  readonly binding: ChainBinding
+  readonly finalityDepthBlocks: number
+  /** Told when the node is found on another chain (the problem), and when it is back on ours (null). */
+  readonly onChainChecked: (node: string, problem: string | null) => void
   readonly clock: () => Date
 }
 
-export function createChainNode(
-  transport: CallTransport,
-  { provider, heads, recentHeadMs, clock }: ChainNodeOptions,
-): ChainNode {
+export function createChainNode(transport: CallTransport, options: ChainNodeOptions): ChainNode {
+  const { provider, heads, recentHeadMs, clock } = options
   const name = transport.node
   const nowMs = () => clock().getTime()
   let lastHead: { head: Header; readAtMs: number } | null = null
 
+  const checkAnchor = createAnchorCheck({
+    ...options,
+    node: name,
+    nowMs,
+    readHeader: (blockNumber) => askHeaderUnchecked(blockNumber),
+    readHead: () => askHeadUnchecked(),
+  })
+
   async function ask<T>(
+    method: string,
+    params: readonly unknown[],
+    read: (answer: unknown) => T,
+  ): Promise<T> {
+    await checkAnchor()
+    return askUnchecked(method, params, read)
+  }
+
+  async function askUnchecked<T>(
     method: string,
     params: readonly unknown[],
     read: (answer: unknown) => T,
@@ -67,14 +89,21 @@ export function createChainNode(
     }
   }
 
-  const askHeader = shared((blockNumber: number) =>
-    ask(RPC_METHODS.header, [hex(blockNumber)], (answer) =>
+  const askHeaderUnchecked = (blockNumber: number) =>
+    askUnchecked(RPC_METHODS.header, [hex(blockNumber)], (answer) =>
       readHeader({ blockNumber, nowMs: nowMs() }, answer),
-    ),
-  )
+    )
+  const askHeadUnchecked = () =>
+    askUnchecked(RPC_METHODS.header, ['latest'], (answer) => readHead({ nowMs: nowMs() }, answer))
+
+  const askHeader = shared(async (blockNumber: number) => {
+    await checkAnchor()
+    return askHeaderUnchecked(blockNumber)
+  })
 
   const askHead = shared(async () => {
-    const head = await ask(RPC_METHODS.header, ['latest'], (answer) => readHead({ nowMs: nowMs() }, answer))
+    await checkAnchor()
+    const head = await askHeadUnchecked()
     if (!heads.isPlausible(head) && (await askHeader(head.number))?.hash !== head.hash) {
       const call = { node: name, method: RPC_METHODS.header }
       const problem = `its head ${head.number} is not plausible: no node was near it, and it does not have the block`
@@ -92,7 +121,10 @@ export function createChainNode(
   return {
     name,
     provider,
-    checkChain: transport.checkChain,
+    checkChain: async () => {
+      await transport.checkChain()
+      await checkAnchor()
+    },
     readHead: askHead,
     readRecentHead: async () => {
       const isRecent = lastHead !== null && nowMs() - lastHead.readAtMs < recentHeadMs

@@ -14,6 +14,8 @@ export type RpcErrorCode =
   | 'malformed'
   | 'rpc-error'
   | 'wrong-chain'
+  /** The database has not noted what the chain's name means, and did not take it. */
+  | 'not-bound'
   | 'stale'
   | 'not-canonical'
   /** Not asked: too many calls wait already. */

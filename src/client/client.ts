@@ -43,6 +43,8 @@ export interface EventOptions {
   readonly after?: string
   readonly kind?: string
   readonly status?: string
+  /** True to go on where events were pruned, with those that are left; otherwise that is an error with status 410. */
+  readonly skipPruned?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -53,7 +55,10 @@ export interface ConfirmdClient {
   track(request: TrackRequest, options?: CallOptions): Promise<TransactionView>
   /** Up to 1,000, each with a result of its own, in their order. */
   trackMany(requests: readonly TrackRequest[], options?: CallOptions): Promise<readonly TrackResult[]>
-  /** Null if there is none with this id. */
+  /**
+   * By its id, or by its hash; null if there is none. A hash that several kinds have registered rejects with a
+   * ConfirmdError of status 300: ask with the id that `track` returned.
+   */
   get(id: string, options?: CallOptions): Promise<TransactionDetail | null>
   /**
    * Resolves with the transaction as soon as it is not pending any more: look at its `status`. It may be `stalled`,
@@ -96,12 +101,13 @@ export function createClient(options: ClientOptions): ConfirmdClient {
     }
   }
 
-  async function* events({ after = 'newest', kind, status, signal }: EventOptions = {}) {
+  async function* events({ after = 'newest', kind, status, skipPruned, signal }: EventOptions = {}) {
     let cursor = after
     for (;;) {
       const query = new URLSearchParams({ after: cursor, wait: String(LONGEST_WAIT_S) })
       if (kind !== undefined) query.set('kind', kind)
       if (status !== undefined) query.set('status', status)
+      if (skipPruned) query.set('skipPruned', 'true')
       const page = await call<{ events: TransactionEvent[]; next: string }>('GET', `/v1/events?${query}`, {
         waitMs: LONGEST_WAIT_S * 1_000,
         signal,

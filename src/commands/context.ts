@@ -52,7 +52,7 @@ export function commandSettings(): Readonly<Record<string, string | undefined>> 
 
 export function readSettings(settings: Readonly<Record<string, string | undefined>>): Config {
   try {
-    return readConfig(settings)
+    return readConfig(settings, process.env)
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(EXIT.config, error.message)
     throw error
@@ -83,9 +83,10 @@ export async function withOpenDatabase(
     url: databaseUrl,
     poolMax: POOL_MAX,
     applicationName: `confirmd ${command}`,
+    statementLimit: 'none',
   })
   try {
-    await work({ config, db, store: createStore(db), where: describeDatabase(databaseUrl) })
+    await work({ config, db, store: createStore(db, config), where: describeDatabase(databaseUrl) })
   } finally {
     await db.destroy()
   }

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex'
 import type { Config } from '../config.ts'
+import { demandSameChain } from '../domain/chain-binding.ts'
+import { readChain } from '../store/chains.ts'
 import { type DatabaseReport, inspectDatabase } from '../store/inspect.ts'
 import { readMigrationState } from '../store/migrations.ts'
 import { listProcesses } from '../store/processes.ts'
@@ -26,6 +28,7 @@ export async function checkDatabase(db: Knex, where: string, config: Config): Pr
     ...checkPrivileges(report),
     ...migrations,
     checkClock(report, config),
+    ...(migrations.some(({ outcome }) => outcome === 'fail') ? [] : await checkChain(db, config)),
     ...(migrations.some(({ outcome }) => outcome === 'fail') ? [] : await checkWorkers(db)),
   ]
 }
@@ -45,7 +48,7 @@ function checkPrivileges({ lacking }: DatabaseReport): readonly Finding[] {
 }
 
 async function checkMigrations(db: Knex, { mayCreate }: DatabaseReport): Promise<readonly Finding[]> {
-  const { missing, unknown, isLocked } = await readMigrationState(db)
+  const { missing, unknown, running } = await readMigrationState(db)
   const findings: Finding[] = []
   if (missing.length > 0) {
     const advice = mayCreate
@@ -57,10 +60,8 @@ async function checkMigrations(db: Knex, { mayCreate }: DatabaseReport): Promise
     const text = `${unknown.length} that this program does not know: ${unknown.join(', ')}`
     findings.push(warn('migrations', text, 'a newer release migrated; update this one'))
   }
-  if (isLocked) {
-    const advice =
-      "if no 'confirmd migrate' runs, one was interrupted: UPDATE confirmd_migrations_lock SET is_locked = 0"
-    findings.push(warn('migrations', 'somebody migrates', advice))
+  if (running.length > 0) {
+    findings.push(warn('migrations', `a migration runs: ${running.join(', ')}`, 'wait until it has ended'))
   }
   return findings.length > 0 ? findings : [ok('migrations', 'complete')]
 }
@@ -72,6 +73,23 @@ function checkClock({ clockAheadMs }: DatabaseReport, { rpcMaxHeadAgeMs }: Confi
   // By then a node that is up to date looks as if it had stopped, or one that has stopped as if it had not.
   if (Math.abs(clockAheadMs) >= rpcMaxHeadAgeMs) return fail('clock', text, advice)
   return Math.abs(clockAheadMs) >= CLOCK_WARNING_MS ? warn('clock', text, advice) : ok('clock', text)
+}
+
+async function checkChain(db: Knex, { chain, chainId }: Config): Promise<readonly Finding[]> {
+  const bound = await readChain(db, chain)
+  if (!bound)
+    return [ok('chain', `'${chain}' is not bound yet: the first node that answers a worker does it`)]
+  try {
+    demandSameChain(bound, chainId)
+    return [
+      ok(
+        'chain',
+        `'${chain}' is the chain with id ${chainId} and the block ${bound.anchor.number} ${bound.anchor.hash}`,
+      ),
+    ]
+  } catch (error) {
+    return [fail('chain', messageOf(error), 'api and workers do not start until the two agree')]
+  }
 }
 
 async function checkWorkers(db: Knex): Promise<readonly Finding[]> {

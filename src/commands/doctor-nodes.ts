@@ -1,3 +1,4 @@
+import type { ChainBinding } from '../chain/anchor-check.ts'
 import type { Config } from '../config.ts'
 import type { NodeState } from '../domain/process.ts'
 import { openConfiguredChain } from '../open-configured-chain.ts'
@@ -7,22 +8,22 @@ import { type Finding, fail, ok, warn } from './doctor-finding.ts'
 const ANNOUNCEMENT_TIMEOUT_MS = 10_000
 
 /** The nodes: whether they answer, are on the right chain, and are up to date. */
-export async function checkNodes(config: Config): Promise<readonly Finding[]> {
+export async function checkNodes(config: Config, binding: ChainBinding): Promise<readonly Finding[]> {
   if (config.rpcEndpoints === null) {
     const text = 'RPC_URLS is not set: a worker has no node to ask'
     return [warn('nodes', text, "set RPC_URLS; only 'confirmd start' brings a development chain of its own")]
   }
-  const states = await readStates(config)
+  const states = await readStates(config, binding)
   const best = Math.max(0, ...states.map(({ headNumber }) => headNumber ?? 0))
   const announcing = await Promise.all(config.rpcWebSocketUrls.map(checkAnnouncing))
   return [...states.map((state) => checkNode(state, best)), ...announcing]
 }
 
-async function readStates(config: Config): Promise<readonly NodeState[]> {
+async function readStates(config: Config, binding: ChainBinding): Promise<readonly NodeState[]> {
   const without = { ...config, rpcWebSocketUrls: [] }
   const chain = await openConfiguredChain(
     { config: without, log: SILENT_LOG },
-    { rpcCalled: () => undefined },
+    { metrics: { rpcCalled: () => undefined }, binding },
   )
   try {
     // The first time shows how far the chain is, the second who is behind.

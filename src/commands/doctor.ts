@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Config, ConfigError, readConfig } from '../config.ts'
+import type { ChainBinding } from '../chain/anchor-check.ts'
+import { readChainBinding, unboundChain } from '../chain-binding.ts'
+import { type Config, ConfigError, misspeltIn, readConfig } from '../config.ts'
 import { isLoopbackHost } from '../domain/loopback.ts'
 import { createRedact } from '../observe/redact.ts'
 import { describeDatabase, openDatabase } from '../store/database.ts'
@@ -44,7 +46,7 @@ export async function doctor({ json }: { json?: boolean }): Promise<void> {
 /** The settings, or all that is wrong with them. */
 function settingsOrProblems(): { config: Config | null; problems: readonly string[] } {
   try {
-    return { config: readConfig(commandSettings()), problems: [] }
+    return { config: readConfig(commandSettings(), process.env), problems: [] }
   } catch (error) {
     if (error instanceof ConfigError) return { config: null, problems: error.problems }
     throw error
@@ -57,7 +59,7 @@ function checksOf(config: Config): readonly (readonly [string, Check])[] {
   return [
     ['database', () => withDatabase(config)],
     ['broker', () => checkBroker(config)],
-    ['nodes', () => checkNodes(config)],
+    ['nodes', async () => checkNodes(config, await bindingOf(config))],
     ['handlers', () => checkHandlers(config)],
   ]
 }
@@ -66,6 +68,9 @@ function checkConfig({ production, amqpUrl, apiKeys, host }: Config): readonly F
   const check = 'configuration'
   return [
     ok(check, `the settings can be used${production ? ', for production' : ''}`),
+    ...misspeltIn(process.env).map(({ variable, likely }) =>
+      warn(check, `${variable} is not a setting`, `rename it if ${likely.join(' or ')} is meant`),
+    ),
     ...(production && amqpUrl === null
       ? [warn(check, 'AMQP_URL is not set: the table is the queue', 'set AMQP_URL to run many workers')]
       : []),
@@ -90,6 +95,19 @@ async function withDatabase(config: Config): Promise<readonly Finding[]> {
   const db = openDatabase({ url, poolMax: 1, applicationName: 'confirmd doctor' })
   try {
     return await checkDatabase(db, describeDatabase(url), config)
+  } finally {
+    await db.destroy()
+  }
+}
+
+/** What the chain's name means in the database; where that can't be read, which is found by another check, nothing. */
+async function bindingOf({ databaseUrl: url, chain }: Config): Promise<ChainBinding> {
+  if (url === null) return unboundChain()
+  const db = openDatabase({ url, poolMax: 1, applicationName: 'confirmd doctor' })
+  try {
+    return await readChainBinding(db, chain)
+  } catch {
+    return unboundChain()
   } finally {
     await db.destroy()
   }

@@ -26,6 +26,8 @@ export function createProgram(): Command {
   addWriting(program)
   addParked(program)
   addKeeping(program)
+  addChain(program)
+  addAnnounce(program)
   return program
 }
 
@@ -61,7 +63,7 @@ function addLooking(program: Command): void {
   program
     .command('tx')
     .description('everything about a transaction: its state, the looks at it, its events')
-    .argument('<hash|id>', 'a hash that is known on several chains shows all of them')
+    .argument('<hash|id>', 'a hash that several chains or kinds know shows all of them')
     .option(...JSON_OPTION)
     .action((name: string, options: { json?: boolean }) =>
       runCommand('tx', async () => (await import('./tx.ts')).showTransaction(name, options)),
@@ -107,6 +109,39 @@ function addWriting(program: Command): void {
     )
 }
 
+function addChain(program: Command): void {
+  const chain = program.command('chain').description('what the names of chains mean in this database')
+  chain
+    .command('list')
+    .description('each with its chain id, and the block by which nodes show that they are on it')
+    .option(...JSON_OPTION)
+    .action((options: { json?: boolean }) =>
+      runCommand('chain list', async () => (await import('./chain.ts')).showChains(options)),
+    )
+  chain
+    .command('forget')
+    .description('unbinds a name whose chain was begun anew, as development chains are')
+    .argument('<name>', 'as in CHAIN')
+    .action((name: string) =>
+      runCommand('chain forget', async () => (await import('./chain.ts')).forget(name)),
+    )
+}
+
+function addAnnounce(program: Command): void {
+  program
+    .command('announce')
+    .description('tells the exchange of events that are kept, again or for the first time')
+    .requiredOption('--after <sequence>', 'those after this number of the feed; 0 for all', readSequence)
+    .action((options: { after: number }) =>
+      runCommand('announce', async () => (await import('./announce.ts')).announce(options)),
+    )
+}
+
+function readSequence(text: string): number {
+  if (/^[0-9]{1,16}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('must be the sequence of an event, a whole number, or 0.')
+}
+
 function addParked(program: Command): void {
   const parked = program.command('parked').description('messages and transactions that are set aside')
   parked
@@ -150,8 +185,9 @@ function addKeeping(program: Command): void {
       'deletes transactions that were settled long ago; a pruned hash is unknown, so registering it again runs its business write again',
     )
     .requiredOption('--older-than <age>', 'settled before so long: 90d, 12h, 30m')
+    .option('--chain <name>', 'of this chain; of the configured CHAIN if left out. Needs no node')
     .option('--dry-run', 'only says how many there are')
-    .action((options: { olderThan: string; dryRun?: boolean }) =>
+    .action((options: { olderThan: string; chain?: string; dryRun?: boolean }) =>
       runCommand('prune', async () => (await import('./prune.ts')).runPrune(options)),
     )
   program

@@ -1,6 +1,7 @@
 /** A line on standard error that is drawn over itself; nothing where that is no terminal. */
 export interface Progress {
-  show(done: number, total: number): void
+  /** Without a bar where the total is not known. */
+  show(done: number, total?: number): void
   /** Takes the line away. */
   end(): void
 }
@@ -12,7 +13,9 @@ export function createProgress(what: string, stream: NodeJS.WriteStream = proces
   const isShown = stream.isTTY === true
   return {
     show: (done, total) => {
-      if (isShown) stream.write(`${ERASE_LINE}${progressBar(done, total)} ${done} of ${total} ${what}`)
+      if (!isShown) return
+      const shown = total === undefined ? `${done}` : `${progressBar(done, total)} ${done} of ${total}`
+      stream.write(`${ERASE_LINE}${shown} ${what}`)
     },
     end: () => {
       if (isShown) stream.write(ERASE_LINE)

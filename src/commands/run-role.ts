@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import { type Config, misspeltIn } from '../config.ts'
 import { createLifecycle } from '../lifecycle.ts'
 import { createLog } from '../observe/log.ts'
 import { createRedact } from '../observe/redact.ts'
@@ -11,6 +11,9 @@ export async function runRole(role: Role): Promise<void> {
   const config = readSettings(process.env)
   const redact = createRedact(urlsOf(config))
   const log = createLog({ level: config.logLevel, role, pretty: process.stdout.isTTY === true, redact })
+  for (const { variable, likely, problem } of misspeltIn(process.env)) {
+    log.warn({ variable, likely }, `${variable} ${problem}`)
+  }
   const lifecycle = createLifecycle((name, error) =>
     log.error({ err: error, resource: name }, 'release failed'),
   )
@@ -64,7 +67,7 @@ async function provideParts(
       log.info({ insteadSet }, `embedded: ${part} at ${location}`)
     }
     log.info({ urlsFile }, `embedded: for a backend beside it, the URLs are in ${urlsFile}`)
-    return { ...config, ...urls }
+    return { ...config, ...urls, hasEmbeddedChain: config.rpcEndpoints === null }
   }
   const { databaseUrl, rpcEndpoints } = config
   const missing = [
@@ -76,5 +79,5 @@ async function provideParts(
       `${role} shares its parts with other processes: set ${missing.join(' and ')}, or use 'confirmd start'`,
     )
   }
-  return { ...config, databaseUrl }
+  return { ...config, databaseUrl, hasEmbeddedChain: false }
 }

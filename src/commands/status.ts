@@ -1,4 +1,5 @@
 import type { Overview } from '../domain/overview.ts'
+import { exchangeOf } from '../exchange-of-chain.ts'
 import { createOverview } from '../flows/overview.ts'
 import { packageVersion } from '../version.ts'
 import { type Parts, withParts } from './context.ts'
@@ -29,7 +30,7 @@ export function readOverview({ config, store }: Parts, depths: Depths): Promise<
   return createOverview({
     store,
     queueDepths: depths.read,
-    hasExchange: config.amqpUrl !== null,
+    exchange: exchangeOf(config),
     chain: config.chain,
     version: packageVersion(),
     clock: () => new Date(),

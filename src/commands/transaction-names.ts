@@ -4,8 +4,8 @@ import { CommandError, EXIT } from './exit.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const HASH = /^0x[0-9a-f]{64}$/i
-/** One for each chain. */
-const MOST_CHAINS = 100
+/** One for each chain and kind. */
+const MAX_OF_A_HASH = 100
 
 /** Whether a text names transactions: by id, or by a hash. */
 export function isTransactionName(text: string): boolean {
@@ -18,12 +18,12 @@ export function checkTransactionName(text: string): void {
   throw new CommandError(EXIT.usage, message)
 }
 
-/** A hash may be known on several chains. */
+/** A hash may be known on several chains, and to several kinds. */
 export async function findTransactions(
   { load, list }: Pick<Store, 'load' | 'list'>,
   name: string,
 ): Promise<readonly Transaction[]> {
-  if (HASH.test(name)) return list({ txHash: name, limit: MOST_CHAINS })
+  if (HASH.test(name)) return list({ txHash: name, limit: MAX_OF_A_HASH })
   const found = await load(name.toLowerCase())
   return found ? [found] : []
 }

@@ -1,8 +1,10 @@
+import { readChainBinding } from '../chain-binding.ts'
 import type { Diagnosis } from '../domain/diagnosis.ts'
 import type { Look } from '../domain/look.ts'
 import { isOpen, type Transaction } from '../domain/transaction.ts'
 import type { TransactionEventView } from '../domain/transaction-event.ts'
 import { type TransactionDetail, viewDetail } from '../domain/transaction-view.ts'
+import { exchangeOf } from '../exchange-of-chain.ts'
 import { createDiagnosis } from '../flows/diagnosis.ts'
 import { openConfiguredChain } from '../open-configured-chain.ts'
 import { type Parts, SILENT_LOG, withParts } from './context.ts'
@@ -51,21 +53,24 @@ async function readOne(parts: Parts, id: string): Promise<Known | null> {
   const found = await store.loadWithLooks(id)
   if (!found) return null
   const { transaction, looks } = found
-  const events = await store.listTransactionEvents(id, { hasExchange: config.amqpUrl !== null })
+  const events = await store.listTransactionEvents(id, exchangeOf(config))
   const diagnosis = isOpen(transaction.status) ? await diagnose(parts, transaction) : null
   return { ...viewDetail(transaction, looks), events, diagnosis }
 }
 
 /** As the API does, by asking the nodes, if there are any of its chain. */
 async function diagnose(
-  { store, config }: Parts,
+  { store, db, config }: Parts,
   { id, chain: name }: Transaction,
 ): Promise<Diagnosis | null> {
   const without = { ...config, rpcWebSocketUrls: [] }
   const hasNodes = config.rpcEndpoints !== null && name === config.chain
   const chain =
     hasNodes &&
-    (await openConfiguredChain({ config: without, log: SILENT_LOG }, { rpcCalled: () => undefined }))
+    (await openConfiguredChain(
+      { config: without, log: SILENT_LOG },
+      { metrics: { rpcCalled: () => undefined }, binding: await readChainBinding(db, name) },
+    ))
   try {
     const examine = chain ? chain.examine : null
     return await createDiagnosis({ store, examine, policy: config, clock: () => new Date() })(id)

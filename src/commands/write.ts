@@ -68,7 +68,9 @@ async function createWriter({ config, db }: Parts, unknown: boolean): Promise<Wr
     const businessWrite = businessWriteOf(kind, { kind: 'settle', status, receipt, failure })
     if (!businessWrite) return { ...nothing, outcome: 'no-write' }
     try {
-      const isWritten = await writeAfterwards(db, { id, kind, unknown }, businessWrite)
+      const { handlerTimeoutMs } = config
+      const options = { id, kind, unknown, handlerTimeoutMs }
+      const isWritten = await writeAfterwards(db, options, businessWrite)
       return { ...nothing, outcome: isWritten ? 'written' : 'has-run' }
     } catch (error) {
       return { id, outcome: 'failed', error: messageOf(error) }

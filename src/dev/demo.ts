@@ -49,7 +49,7 @@ async function demo(): Promise<boolean> {
   const { databaseUrl, amqpUrl, rpcUrl } = await startParts()
   const db = openDatabase({ url: databaseUrl, poolMax: 2, applicationName: 'confirmd demo' })
   lifecycle.add('database', () => db.destroy())
-  await migrate(db)
+  await migrate(databaseUrl)
   await db.raw(
     'CREATE TABLE orders (transaction_id uuid NOT NULL, tx_hash text NOT NULL, item text NOT NULL)',
   )

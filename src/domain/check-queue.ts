@@ -3,10 +3,11 @@ import type { Check, CheckMessage } from './message.ts'
 /** A message handed to the worker. */
 export interface Delivery {
   readonly message: CheckMessage
-  /** The broker gave it out before; a worker may have died on it half-way. */
+  /**
+   * It was handed out before without a result; a worker may have died on it half-way, or of it. How often is not said:
+   * what RabbitMQ counts differs from release to release.
+   */
   readonly redelivered: boolean
-  /** How often it was handed out before without a result; a worker may have died of it. */
-  readonly deliveryCount: number
 }
 
 /** What becomes of a delivered message; the queue carries it out. */

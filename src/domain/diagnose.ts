@@ -137,7 +137,7 @@ function stepFindings({ status, stalledAt, retryCount }: Transaction, policy: Di
     return [
       finding(
         { code: 'stalled', severity: 'problem' },
-        `${retryCount} looks found no final receipt, so it is looked at less often.`,
+        `${retryCount} looks found no receipt, so it is looked at less often.`,
         'See below what the chain knows of it. If you send it again it is noticed by itself; a recheck looks at once.',
         { retryCount, expiresAt: until },
       ),

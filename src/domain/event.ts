@@ -9,6 +9,7 @@ export type AnnouncedStatus = Exclude<TransactionStatus, 'pending'>
 export interface OutcomeEvent {
   readonly subject: 'transaction'
   readonly transactionId: string
+  readonly chain: string
   readonly status: AnnouncedStatus
   readonly kind: string
   /** Of the registration. */
@@ -21,6 +22,8 @@ export interface OutcomeEvent {
 export interface WebhookDisabledEvent {
   readonly subject: 'webhook'
   readonly transactionId: null
+  /** It is told with the events of every chain. */
+  readonly chain: null
   readonly status: 'disabled'
   readonly kind: ''
   readonly traceParent: null
@@ -30,13 +33,14 @@ export interface WebhookDisabledEvent {
 export type NewEvent = OutcomeEvent | WebhookDisabledEvent
 
 export function outcomeEvent(transaction: Transaction, status: AnnouncedStatus): OutcomeEvent {
-  const { id, kind, traceParent } = transaction
+  const { id, chain, kind, traceParent } = transaction
   const data = viewTransaction(transaction)
-  return { subject: 'transaction', transactionId: id, status, kind, traceParent, data }
+  return { subject: 'transaction', transactionId: id, chain, status, kind, traceParent, data }
 }
 
 export function webhookDisabledEvent(data: WebhookDisabledEvent['data']): WebhookDisabledEvent {
-  return { subject: 'webhook', transactionId: null, status: 'disabled', kind: '', traceParent: null, data }
+  const nothing = { transactionId: null, chain: null, kind: '', traceParent: null } as const
+  return { subject: 'webhook', status: 'disabled', ...nothing, data }
 }
 
 /** CloudEvents 1.0 in structured JSON, with its extension `sequence`. */
@@ -60,6 +64,11 @@ export const CloudEventSchema = {
       type: 'string',
       description: 'the W3C trace context of the registration, if it had one',
     },
+    payloadomitted: {
+      const: true,
+      description:
+        'only on the exchange, and only of an event over 8 MiB: the payload is null here; the API has it',
+    },
     data: {
       type: 'object',
       description: 'of a transaction: as the API showed it at the time of the verdict',
@@ -78,6 +87,7 @@ export interface CloudEvent<Data extends object = object> {
   readonly datacontenttype: 'application/json'
   readonly sequence: string
   readonly traceparent?: string
+  readonly payloadomitted?: true
   readonly data: Data
 }
 

@@ -57,7 +57,7 @@ export interface Query {
 
 export interface FinalityPolicy {
   readonly retryDelaysMs: RetryDelaysMs
-  /** Looks without a final receipt after which a pending transaction is stalled. */
+  /** Checks that found no receipt after which a pending transaction is stalled. */
   readonly retryLimit: number
   /** Blocks that must follow the receipt's block; 0 where inclusion is final, as on Kaia. */
   readonly finalityDepthBlocks: number
@@ -106,7 +106,7 @@ export type Decision =
     }
   | {
       readonly kind: 'stall'
-      readonly reason: WaitReason
+      readonly reason: 'receipt-absent'
       readonly nextCheckInMs: number
       readonly notes: Notes
     }
@@ -128,8 +128,8 @@ const NOTHING_NEW: Notes = { seen: null, evidence: null, absentChecks: null }
 
 /**
  * Decides from one observation. Only a final receipt confirms or fails; only repeated agreement of fresh nodes
- * replaces or expires; only a look that found no receipt spends an attempt; an unavailable chain changes
- * nothing but the time of the next look.
+ * replaces or expires; only a look that found no receipt spends an attempt; an unavailable chain, or a receipt that is
+ * not final yet, changes nothing but the time of the next look.
  */
 export function decide(
   observation: Observation,
@@ -150,14 +150,14 @@ export function decide(
         failure,
       }
     }
-    return decideOpen('not-final', refuted(transaction, null), policy, transaction, now)
+    return decideNotFinal(observation, policy, transaction, now)
   }
   const { replacement, providers, inPool, seen } = observation
   const { status } = transaction
   if (replacement.length >= policy.witnesses && (status === 'pending' || status === 'stalled')) {
     const evidence = addLook(transaction.evidence, replacement, now)
     if (isReplaced(evidence, policy.replacement)) return { kind: 'replace', evidence, nextCheckInMs }
-    return decideOpen('receipt-absent', { seen, evidence, absentChecks: null }, policy, transaction, now)
+    return decideAbsent({ seen, evidence, absentChecks: null }, policy, transaction, now)
   }
   if (status === 'stalled' && !inPool && providers >= policy.witnesses) {
     const absentChecks = transaction.absentChecks + 1
@@ -167,7 +167,7 @@ export function decide(
     }
     return keep({ ...refuted(transaction, seen), absentChecks }, policy, transaction, now)
   }
-  return decideOpen('receipt-absent', refuted(transaction, seen), policy, transaction, now)
+  return decideAbsent(refuted(transaction, seen), policy, transaction, now)
 }
 
 /** A check that does not agree with those before it voids their evidence: they must agree without a break. */
@@ -180,10 +180,40 @@ function refuted({ evidence, absentChecks, status }: LookedAt, seen: SeenTransac
   }
 }
 
-function isFinal(observation: { headNumber: number; receipt: Receipt }, policy: FinalityPolicy): boolean {
-  const { blockNumber } = observation.receipt
-  const headNumber = Math.max(observation.headNumber, blockNumber)
-  return headNumber - blockNumber >= policy.finalityDepthBlocks
+type ReceiptObservation = Extract<Observation, { kind: 'receipt' }>
+
+function isFinal(observation: ReceiptObservation, policy: FinalityPolicy): boolean {
+  return missingBlocks(observation, policy) <= 0
+}
+
+/** Blocks that must still follow the receipt's block. */
+function missingBlocks({ headNumber, receipt }: ReceiptObservation, policy: FinalityPolicy): number {
+  const following = Math.max(0, headNumber - receipt.blockNumber)
+  return policy.finalityDepthBlocks - following
+}
+
+/**
+ * The receipt is there, so waiting for the blocks on top of it spends no attempt: RETRY_LIMIT says nothing about the
+ * depth. The fewer blocks are missing, the sooner it is checked again.
+ */
+function decideNotFinal(
+  observation: ReceiptObservation,
+  policy: FinalityPolicy,
+  transaction: LookedAt,
+  now: Date,
+): Decision {
+  const { status, retryCount } = transaction
+  const notes = refuted(transaction, null)
+  if (status !== 'pending') return keep(notes, policy, transaction, now)
+  return {
+    kind: 'wait',
+    reason: 'not-final',
+    delayMs: retryDelayMs(policy.retryDelaysMs, missingBlocks(observation, policy) - 1),
+    retryCount,
+    consecutiveErrors: 0,
+    error: null,
+    notes,
+  }
 }
 
 function decideUnavailable(
@@ -205,15 +235,10 @@ function decideUnavailable(
   }
 }
 
-function decideOpen(
-  reason: WaitReason,
-  notes: Notes,
-  policy: FinalityPolicy,
-  transaction: LookedAt,
-  now: Date,
-): Decision {
+function decideAbsent(notes: Notes, policy: FinalityPolicy, transaction: LookedAt, now: Date): Decision {
   const { status, retryCount } = transaction
   if (status !== 'pending') return keep(notes, policy, transaction, now)
+  const reason = 'receipt-absent'
   if (retryCount >= policy.retryLimit) {
     return { kind: 'stall', reason, nextCheckInMs: policy.stalledCheckIntervalMs, notes }
   }

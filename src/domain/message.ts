@@ -1,6 +1,7 @@
 import { markLossyNumbers } from './lossy-numbers.ts'
 import { parseForeignRegistration, type Registration } from './registration.ts'
 import type { Transaction } from './transaction.ts'
+import { dueAtOf } from './turn.ts'
 
 /** A check: look at the chain for this row. It speaks for the row while both have one retry count. */
 export interface Check {
@@ -8,6 +9,8 @@ export interface Check {
   readonly chain: string
   readonly txHash: string
   readonly retryCount: number
+  /** When the row is due, in ISO 8601 by the database's clock. Null: the release that published it did not say. */
+  readonly dueAt: string | null
   readonly correlationId: string | null
 }
 
@@ -21,8 +24,9 @@ export type CheckMessage =
   | { readonly kind: 'unreadable'; readonly reason: string }
 
 /** The check that speaks for the row as it is now. */
-export function checkOf({ id, chain, txHash, retryCount, correlationId }: Transaction): Check {
-  return { id, chain, txHash, retryCount, correlationId }
+export function checkOf(transaction: Transaction): Check {
+  const { id, chain, txHash, retryCount, correlationId } = transaction
+  return { id, chain, txHash, retryCount, dueAt: dueAtOf(transaction), correlationId }
 }
 
 export const MESSAGE_VERSION = 1
@@ -57,8 +61,8 @@ export function encodeChecks([first, ...more]: readonly [Check, ...Check[]]): st
   })
 }
 
-function fieldsOf({ id, chain, txHash, retryCount }: Check) {
-  return { id, chain, txHash, retry_count: retryCount }
+function fieldsOf({ id, chain, txHash, retryCount, dueAt }: Check) {
+  return { id, chain, txHash, retry_count: retryCount, ...(dueAt === null ? {} : { due_at: dueAt }) }
 }
 
 /**
@@ -130,7 +134,7 @@ function readCheck(
   chain: string,
   correlationId: string | null,
 ): CheckMessage {
-  const { id, txHash, retry_count: retryCount = 0 } = fields
+  const { id, txHash, retry_count: retryCount = 0, due_at: dueAt } = fields
   if (typeof id !== 'string' || !UUID.test(id)) return { kind: 'unreadable', reason: 'id is not a UUID' }
   if (!Number.isSafeInteger(retryCount) || (retryCount as number) < 0) {
     return { kind: 'unreadable', reason: 'retry_count is not a whole number, 0 or more' }
@@ -140,6 +144,7 @@ function readCheck(
     chain: typeof fields['chain'] === 'string' ? fields['chain'] : chain,
     txHash: typeof txHash === 'string' ? txHash : '',
     retryCount: retryCount as number,
+    dueAt: typeof dueAt === 'string' ? dueAt : null,
     correlationId,
   }
   return { kind: 'check', check }

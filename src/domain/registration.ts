@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Ajv } from 'ajv'
 import { type Json, jsonProblem } from './json.ts'
 
@@ -110,6 +111,19 @@ export function toRegistration(
     correlationId,
     traceParent,
   }
+}
+
+/**
+ * The fields in which a registration differs from what is recorded for its chain, hash and kind; to be asked only of one
+ * that the database, which compares payloads as jsonb, has found to differ.
+ */
+export function differingFields(given: Registration, recorded: Registration): string[] {
+  const fields = [
+    ...(given.sender === recorded.sender ? [] : ['from']),
+    ...(given.nonce === recorded.nonce ? [] : ['nonce']),
+  ]
+  const isOnlyThese = fields.length > 0 && isDeepStrictEqual(given.payload, recorded.payload)
+  return isOnlyThese ? fields : ['payload', ...fields]
 }
 
 const isRegistration = new Ajv({ allErrors: true }).compile<RegistrationFields>(RegistrationSchema)

@@ -52,7 +52,7 @@ export interface Transaction extends Registration {
   /** UUID v7. */
   readonly id: string
   readonly status: TransactionStatus
-  /** Looks that found no final receipt, since the registration or the last recheck. */
+  /** Looks that found no receipt, since the registration or the last recheck. */
   readonly retryCount: number
   /**
    * Failed attempts to commit the verdict with its business write, since the registration or the last recheck: the one
@@ -122,7 +122,7 @@ export function recordedTransaction(
   }
 }
 
-/** What became of a registration. */
+/** What became of a registration; a kind has one of each transaction. */
 export interface Recorded {
   /** `recorded`: a new row. `known`: it was there with the same content. `conflict`: with other content. */
   readonly outcome: 'recorded' | 'known' | 'conflict'

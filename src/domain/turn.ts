@@ -5,15 +5,32 @@ import type { Transaction } from './transaction.ts'
 export const EARLY_TOLERANCE_MS = 250
 
 /**
- * Whether another copy of the check has taken over: the row has moved on to another retry count,
- * or it is not due yet because its next look is scheduled already.
+ * Whose turn it is when a check arrives. `due`: its row's. `early`: it is the row's own timer, and the database's clock
+ * says that it is not due yet: the clock was set back. `superseded`: another copy of the check has taken over.
  */
-export function isSuperseded(
+export type Turn = 'due' | 'early' | 'superseded'
+
+/**
+ * The row has moved on if its retry count is another one, or if it is to be checked at another time, later, than the
+ * check was published for. No check is put off for longer than `longestDelayMs`: where the clock says that it was, the
+ * clock was set back by more than that, and is not waited for.
+ */
+export function turnOf(
   transaction: Pick<Transaction, 'retryCount' | 'nextCheckAt'>,
-  check: Pick<Check, 'retryCount'>,
+  check: Pick<Check, 'retryCount' | 'dueAt'>,
   now: Date,
-): boolean {
-  return check.retryCount !== transaction.retryCount || remainingMs(transaction, now) > EARLY_TOLERANCE_MS
+  longestDelayMs: number,
+): Turn {
+  if (check.retryCount !== transaction.retryCount) return 'superseded'
+  const earlyByMs = remainingMs(transaction, now)
+  if (earlyByMs <= EARLY_TOLERANCE_MS) return 'due'
+  if (check.dueAt !== dueAtOf(transaction)) return 'superseded'
+  return earlyByMs > longestDelayMs + EARLY_TOLERANCE_MS ? 'due' : 'early'
+}
+
+/** When the row's next check is due, as its message says it. */
+export function dueAtOf({ nextCheckAt }: Pick<Transaction, 'nextCheckAt'>): string | null {
+  return nextCheckAt?.toISOString() ?? null
 }
 
 /** Time in ms until the row's next look is due; 0 if it is due. */

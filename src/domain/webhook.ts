@@ -97,8 +97,15 @@ export interface AttemptDecision {
   readonly status: DeliveryStatus
   /** Of a delivery that stays pending. */
   readonly nextAttemptInMs: number | null
-  /** The reason to switch the webhook off; null to leave it on. */
-  readonly disable: string | null
+  /** Null to leave the webhook on. */
+  readonly disable: Disabling | null
+}
+
+/** Why a webhook is to be switched off. */
+export interface Disabling {
+  readonly reason: string
+  /** Only if every attempt has failed since then; null if that does not matter. */
+  readonly failingSince: Date | null
 }
 
 /** Gone: nothing is to be sent there any more. */
@@ -131,8 +138,8 @@ function disableReason(
   failingSince: Date | null,
   now: Date,
   { disableAfterMs }: DeliveryPolicy,
-): string | null {
-  if (statusCode === GONE) return 'it answered 410: it wants nothing more'
+): Disabling | null {
+  if (statusCode === GONE) return { reason: 'it answered 410: it wants nothing more', failingSince: null }
   if (failingSince === null || now.getTime() - failingSince.getTime() < disableAfterMs) return null
-  return `every attempt has failed since ${failingSince.toISOString()}`
+  return { reason: `every attempt has failed since ${failingSince.toISOString()}`, failingSince }
 }

@@ -36,7 +36,7 @@ export type CommitOutcome =
   /** Nothing was written: another process has the handler. */
   | { readonly kind: 'left' }
   /** It failed, which is counted in the row; the next attempt is after the delay. */
-  | { readonly kind: 'failed'; readonly delayMs: number }
+  | { readonly kind: 'failed'; readonly delayMs: number; readonly nextCheckAt: Date | null }
   | { readonly kind: 'parked'; readonly reason: string }
 
 export interface CommitOptions {
@@ -197,7 +197,7 @@ export function createVerdicts<Trx>(dependencies: VerdictDependencies<Trx>) {
       { ...fields, delayMs, reason: 'handler-failed' },
       'verdict and business write rolled back; trying again after the delay',
     )
-    return { kind: 'failed', delayMs }
+    return { kind: 'failed', delayMs, nextCheckAt: counted.nextCheckAt }
   }
 
   /** The row says already why the attempts failed, or that the process died in the last one. */

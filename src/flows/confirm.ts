@@ -1,19 +1,22 @@
 import type { Delivery, Disposition } from '../domain/check-queue.ts'
 import { type Check, checkOf } from '../domain/message.ts'
-import type { Registration } from '../domain/registration.ts'
+import { differingFields, type Registration } from '../domain/registration.ts'
 import { delayCovering, longestDelayMs } from '../domain/schedule.ts'
 import type { Recorded, Transaction } from '../domain/transaction.ts'
-import { isSuperseded, remainingMs } from '../domain/turn.ts'
+import { remainingMs, turnOf } from '../domain/turn.ts'
 import { ACK, createLooks, type LookDependencies, type Looks, parkMessage } from './look.ts'
 import type { Recorder } from './ports.ts'
 
 export interface ConfirmDependencies<Trx> extends LookDependencies<Trx> {
   /** Why a registration of this kind is not taken; null if it is. */
   readonly refuseKind: (registration: Pick<Registration, 'kind'>) => string | null
+  readonly policy: LookDependencies<Trx>['policy'] & { readonly sweepGraceMs: number }
   readonly store: LookDependencies<Trx>['store'] &
     Recorder & {
-      /** Null if there is no such row; `settled` if it has its verdict. */
-      loadOpen(id: string): Promise<{ transaction: Transaction; now: Date } | 'settled' | null>
+      /** Null if there is no such row; `settled` if it has its verdict; `elsewhere` if it is of another chain. */
+      loadOpen(id: string): Promise<{ transaction: Transaction; now: Date } | 'settled' | 'elsewhere' | null>
+      /** Makes a row overdue, so that the next sweep of a process that serves its chain publishes its check. */
+      markUnpublished(ids: readonly string[], graceMs: number): Promise<void>
     }
 }
 
@@ -27,9 +30,7 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
   const { store, refuseKind, policy, observer, log } = dependencies
   const looks = createLooks(dependencies)
 
-  async function handle({ message, redelivered, deliveryCount }: Delivery): Promise<Disposition> {
-    // Perhaps of it, perhaps of a neighbour.
-    const mayHaveEndedAProcess = redelivered || deliveryCount > 0
+  async function handle({ message, redelivered }: Delivery): Promise<Disposition> {
     switch (message.kind) {
       case 'unreadable':
         return parkMessage(dependencies, 'unreadable', message.reason)
@@ -37,25 +38,22 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
         log.warn({ version: message.version }, 'message of an unknown version; left to a newer worker')
         return { kind: 'wait', delayMs: longestDelayMs(policy.retryDelaysMs) }
       case 'registration':
-        return handleRegistration(message.registration, redelivered, mayHaveEndedAProcess)
+        return handleRegistration(message.registration, redelivered)
       case 'check':
-        return handleCheck(message.check, redelivered, mayHaveEndedAProcess)
+        return handleCheck(message.check, redelivered)
     }
   }
 
-  async function handleRegistration(
-    registration: Registration,
-    redelivered: boolean,
-    mayHaveEndedAProcess: boolean,
-  ): Promise<Disposition> {
+  async function handleRegistration(registration: Registration, redelivered: boolean): Promise<Disposition> {
     const recorded = await record(registration)
     if ('refused' in recorded) return parkMessage(dependencies, 'unreadable', recorded.refused)
     const { outcome, transaction } = recorded
     if (outcome === 'conflict') {
-      const reason = `${registration.txHash} is recorded already, as ${transaction.id}, with other content`
+      const fields = differingFields(registration, transaction).join(', ')
+      const reason = `${registration.txHash} is recorded already for this kind, as ${transaction.id}, with another ${fields}`
       return parkMessage(dependencies, 'unreadable', reason)
     }
-    return handleCheck(checkOf(transaction), redelivered, mayHaveEndedAProcess)
+    return handleCheck(checkOf(transaction), redelivered)
   }
 
   /** What the database refuses for what it holds would be refused again. */
@@ -71,13 +69,10 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
     }
   }
 
-  async function handleCheck(
-    check: Check,
-    redelivered: boolean,
-    mayHaveEndedAProcess: boolean,
-  ): Promise<Disposition> {
+  async function handleCheck(check: Check, redelivered: boolean): Promise<Disposition> {
     const loaded = await store.loadOpen(check.id)
     if (loaded === 'settled') return ACK
+    if (loaded === 'elsewhere') return leave(check)
     if (!loaded)
       return parkMessage(
         dependencies,
@@ -86,14 +81,23 @@ export function createConfirm<Trx>(dependencies: ConfirmDependencies<Trx>): Conf
       )
     const { transaction, now } = loaded
     if (transaction.parkedAt) return ACK
-    if (isSuperseded(transaction, check, now)) {
-      observer.checked('superseded')
-      if (!redelivered || transaction.status !== 'pending') return ACK
-      // A worker may have died between scheduling the next look and publishing it: publish it again.
-      const delayMs = delayCovering(policy.retryDelaysMs, remainingMs(transaction, now))
-      return { kind: 'wait', delayMs, check: checkOf(transaction) }
-    }
-    return looks.look(transaction, now, mayHaveEndedAProcess)
+    const turn = turnOf(transaction, check, now, longestDelayMs(policy.retryDelaysMs))
+    // It ended a process perhaps, or a neighbour in its message did.
+    if (turn === 'due') return looks.look(transaction, now, redelivered)
+    observer.checked(turn)
+    // A worker may have died between scheduling the next check and publishing it: publish it again.
+    const isNeeded = turn === 'early' || redelivered
+    if (!isNeeded || transaction.status !== 'pending') return ACK
+    const delayMs = delayCovering(policy.retryDelaysMs, remainingMs(transaction, now))
+    return { kind: 'wait', delayMs, check: checkOf(transaction) }
+  }
+
+  /** Processes of several chains may share the queue: the row is left to one that serves its chain. */
+  async function leave({ id, chain }: Check): Promise<Disposition> {
+    observer.checked('elsewhere')
+    await store.markUnpublished([id], policy.sweepGraceMs)
+    log.info({ id, chain }, 'check left to a process that serves its chain')
+    return ACK
   }
 
   return { handle, ...looks }

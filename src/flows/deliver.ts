@@ -145,6 +145,6 @@ async function attemptOne(
     log.info(fields, decision.status === 'failed' ? 'webhook delivery given up' : 'webhook delivery failed')
   }
   if (!disabled) return
-  log.error({ webhookId, reason: decision.disable }, 'webhook switched off')
+  log.error({ webhookId, reason: decision.disable?.reason }, 'webhook switched off')
   onDisabled()
 }

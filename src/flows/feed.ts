@@ -1,11 +1,15 @@
 import { setMaxListeners } from 'node:events'
+import { cursorProblem, type Epoch } from '../domain/epoch.ts'
 import { type CloudEvent, type StoredEvent, toCloudEvent } from '../domain/event.ts'
 import type { Log } from './ports.ts'
 
 export interface FeedDependencies {
   readonly store: {
     readCursors(): Promise<{ numbered: number; pruned: number }>
-    readEvents(query: FeedQuery): Promise<StoredEvent[]>
+    readEpochs(): Promise<readonly Epoch[]>
+    readEvents(query: Omit<FeedQuery, 'skipPruned'> & { until: number | null }): Promise<StoredEvent[]>
+    /** The number of the last of so many events after a number; null if there are fewer. */
+    endOfScan(scan: { after: number; events: number }): Promise<number | null>
     /** Those of the transactions that are not pending any more. */
     findDecided(ids: readonly string[]): Promise<string[]>
   }
@@ -18,6 +22,8 @@ export interface FeedQuery {
   readonly limit: number
   readonly kind?: string | undefined
   readonly status?: string | undefined
+  /** Goes on where events were pruned, with those that are left; otherwise that is an EventsPrunedError. */
+  readonly skipPruned?: boolean | undefined
 }
 
 export interface FeedPage {
@@ -26,8 +32,16 @@ export interface FeedPage {
   readonly next: number
 }
 
+/** A page, and whether it comes to the end of the feed. */
+interface ReadPage extends FeedPage {
+  readonly isLast: boolean
+}
+
 export interface Feed {
-  /** The next events; waits for the first of them for at most `waitMs`. Rejects with EventsPrunedError. */
+  /**
+   * The next events; waits for the first of them for at most `waitMs`. Rejects with EventsPrunedError, and with
+   * CursorAheadError.
+   */
   read(query: FeedQuery, waitMs: number, signal: AbortSignal): Promise<FeedPage>
   newest(): Promise<number>
   /** Resolves when the transaction is not pending any more, or after the time. */
@@ -41,11 +55,18 @@ export class EventsPrunedError extends Error {
   override readonly name = 'EventsPrunedError'
   constructor(after: number, pruned: number) {
     super(
-      `events after ${after} were pruned, the last of them ${pruned}; what is left begins with after=${pruned}`,
+      `some events after ${after} were pruned, the last of them ${pruned}; the same request with skipPruned=true goes on with those that are left`,
     )
   }
 }
 
+/** This database has not given the number after which a reader would go on. */
+export class CursorAheadError extends Error {
+  override readonly name = 'CursorAheadError'
+}
+
+/** Most events that one look reads past, of which the filter wants few or none. */
+const MAX_SCANNED = 10_000
 /** How often a process with somebody waiting looks for new events. */
 const POLL_INTERVAL_MS = 50
 /** The same while looking fails. */
@@ -58,7 +79,7 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
   const stopping = new AbortController()
   // One for each who waits.
   setMaxListeners(0, stopping.signal)
-  const reading = new Map<string, Promise<FeedPage>>()
+  const reading = new Map<string, Promise<ReadPage>>()
   let watching = false
   let failing = false
   /** The newest event of which those who wait were told. */
@@ -114,21 +135,27 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
     })
   }
 
-  async function readPage(query: FeedQuery): Promise<FeedPage> {
+  async function readPage({ skipPruned, ...query }: FeedQuery): Promise<ReadPage> {
     // Before the events: what is numbered after this look is found again by the next one.
     const { numbered } = await store.readCursors()
-    const events = await store.readEvents(query)
+    const problem = cursorProblem(query.after, await store.readEpochs())
+    if (problem !== null) throw new CursorAheadError(problem)
+    const isFiltered = query.kind !== undefined || query.status !== undefined
+    const until = isFiltered ? await store.endOfScan({ after: query.after, events: MAX_SCANNED }) : null
+    const events = await store.readEvents({ ...query, until })
     // After the events: what is pruned after this look was still read.
     const { pruned } = query.after < numbered ? await store.readCursors() : { pruned: 0 }
-    if (query.after > 0 && query.after < pruned) throw new EventsPrunedError(query.after, pruned)
+    if (!skipPruned && query.after > 0 && query.after < pruned)
+      throw new EventsPrunedError(query.after, pruned)
     const last = events.at(-1)?.sequence ?? query.after
-    const next = events.length === query.limit ? last : Math.max(last, numbered, query.after)
-    return { events: events.map(toCloudEvent), next }
+    const isFull = events.length === query.limit
+    const next = isFull ? last : Math.max(last, until ?? numbered, query.after)
+    return { events: events.map(toCloudEvent), next, isLast: !isFull && until === null }
   }
 
   /** Readers at the same place, as all are that have read everything, share an answer. */
-  function readShared(query: FeedQuery): Promise<FeedPage> {
-    const key = JSON.stringify([query.after, query.limit, query.kind, query.status])
+  function readShared(query: FeedQuery): Promise<ReadPage> {
+    const key = JSON.stringify([query.after, query.limit, query.kind, query.status, query.skipPruned])
     const found = reading.get(key)
     if (found) return found
     const page = readPage(query).finally(() => reading.delete(key))
@@ -145,6 +172,8 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
         const leftMs = deadline - performance.now()
         if (page.events.length > 0 || leftMs <= 0 || signal.aborted || stopping.signal.aborted) return page
         after = page.next
+        // There is more to read past: nothing is to be waited for yet.
+        if (!page.isLast) continue
         seen = Math.min(seen, after)
         await wait(leftMs, signal, (go) => {
           waiting.add(go)

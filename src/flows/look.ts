@@ -118,7 +118,6 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
 
   /** The row's own timer is the next check unless the row was left untouched. */
   function dispositionOf(transaction: Transaction, outcome: CommitOutcome): Disposition {
-    const check = checkOf(transaction)
     const isPending = transaction.status === 'pending'
     switch (outcome.kind) {
       case 'done':
@@ -126,8 +125,10 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
       case 'busy':
       case 'left':
         return isPending ? again(transaction) : ACK
-      case 'failed':
-        return isPending ? { kind: 'wait', delayMs: outcome.delayMs, check } : ACK
+      case 'failed': {
+        const { delayMs, nextCheckAt } = outcome
+        return isPending ? { kind: 'wait', delayMs, check: checkOf({ ...transaction, nextCheckAt }) } : ACK
+      }
       case 'parked':
         return ACK
     }
@@ -230,7 +231,8 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
     const fields = { ...traceFields(transaction), retryCount, reason, delayMs }
     if (error === null) log.info(fields, 'transaction waiting')
     else log.warn({ ...fields, error }, 'transaction waiting')
-    return { kind: 'wait', delayMs, check: checkOf({ ...transaction, retryCount }) }
+    const { nextCheckAt } = recorded
+    return { kind: 'wait', delayMs, check: checkOf({ ...transaction, retryCount, nextCheckAt }) }
   }
 
   /** A statement was refused for what it holds: counted as a failed attempt, and parked after as many. */
@@ -253,7 +255,9 @@ export function createLooks<Trx>(dependencies: LookDependencies<Trx>): Looks {
       return ACK
     }
     log.error({ ...fields, delayMs }, 'check could not be recorded; trying again after the delay')
-    return transaction.status === 'pending' ? { kind: 'wait', delayMs, check: checkOf(transaction) } : ACK
+    if (transaction.status !== 'pending') return ACK
+    const { nextCheckAt } = counted
+    return { kind: 'wait', delayMs, check: checkOf({ ...transaction, nextCheckAt }) }
   }
 
   return {

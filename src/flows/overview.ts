@@ -7,13 +7,16 @@ export interface OverviewDependencies {
     countOpen(): Promise<Overview['open']>
     countWebhooks(): Promise<{ working: number; failing: number; 'switched-off': number; disabled: number }>
     /** Of the exchange only where there is one. */
-    countUnsent(of: { hasExchange: boolean }): Promise<{ webhooks: number; exchange?: number }>
+    countUnsent(
+      exchange: { prefix: string; chain: string } | null,
+    ): Promise<{ webhooks: number; exchange?: number }>
     listProcesses(): Promise<readonly SeenProcess[]>
     readActivity(since: Date): Promise<readonly ActivityCount[]>
   }
   /** Messages by queue name. */
   readonly queueDepths: () => Promise<Readonly<Record<string, number>>>
-  readonly hasExchange: boolean
+  /** Whom the events of the chain are told; null where there is no broker. */
+  readonly exchange: { readonly prefix: string; readonly chain: string } | null
   readonly chain: string
   readonly version: string
   readonly clock: () => Date
@@ -30,7 +33,7 @@ export interface Overviews {
 const VERDICTS = new Set(['confirmed', 'failed', 'replaced'])
 
 export function createOverview(dependencies: OverviewDependencies): Overviews {
-  const { store, queueDepths, hasExchange, chain, version, clock } = dependencies
+  const { store, queueDepths, exchange, chain, version, clock } = dependencies
 
   async function now(): Promise<Overview> {
     const at = clock()
@@ -40,7 +43,7 @@ export function createOverview(dependencies: OverviewDependencies): Overviews {
       store.listProcesses(),
       store.readActivity(lastMinutes(at.getTime(), 2)[0] ?? at),
       queueDepths().catch(() => ({})),
-      store.countUnsent({ hasExchange }),
+      store.countUnsent(exchange),
     ])
     return {
       at: at.toISOString(),

@@ -4,6 +4,7 @@ import type { Receipt } from '../domain/receipt.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { ReplacementLook } from '../domain/replacement.ts'
 import type { Failure, Recorded, Transaction, WriteState } from '../domain/transaction.ts'
+import type { Turn } from '../domain/turn.ts'
 
 /** What the flows need of the store, the chain and the log; adapters fit these by shape. */
 export interface Recorder {
@@ -35,6 +36,11 @@ export type SettleOutcome =
 /** Why a row is set aside. `no-handler` ends by itself when a process with a handler of its kind appears. */
 export type ParkCode = 'write-failed' | 'no-handler' | 'refused'
 
+/** The row as its next check finds it, by the database's clock. */
+export interface Scheduled {
+  readonly nextCheckAt: Date | null
+}
+
 /** Commits verdicts, and counts the attempts that failed. */
 export interface Settler<Trx> {
   /**
@@ -48,11 +54,11 @@ export interface Settler<Trx> {
     id: string,
     attempt: { expectedAttempts: number; isCounted: boolean; reason: string },
   ): Promise<boolean>
-  /** Null as delay: the next check stays as it is scheduled. False if the row has moved on. */
+  /** Null as delay: the next check stays as it is scheduled. Null if the row has moved on. */
   recordWriteFailure(
     id: string,
     failure: { attempts: number; error: string; delayMs: number | null; isParked: boolean; look: Look },
-  ): Promise<boolean>
+  ): Promise<Scheduled | null>
   /** Sets the row aside; null as reason keeps the error that the row has. False if it is set aside already. */
   park(id: string, options: { code: ParkCode; reason: string | null }): Promise<boolean>
   /** Says why an open row waits. */
@@ -90,7 +96,7 @@ export interface RowKeeper {
       notes: Notes
       look: Look
     },
-  ): Promise<'recorded' | 'moved' | 'busy'>
+  ): Promise<Scheduled | 'moved' | 'busy'>
   recordLook(
     id: string,
     look: {
@@ -101,11 +107,11 @@ export interface RowKeeper {
       look: Look
     },
   ): Promise<void>
-  /** Counts a statement that was refused for what it holds. False if the row has moved on. */
+  /** Counts a statement that was refused for what it holds. Null if the row has moved on. */
   recordRefusal(
     id: string,
     refusal: { expectedAttempts: number; error: string; delayMs: number; isParked: boolean },
-  ): Promise<boolean>
+  ): Promise<Scheduled | null>
   /** Why a statement failed, if that is of the row's data and would come again; null: the database is unavailable. */
   refusalOf(error: unknown): string | null
 }
@@ -144,7 +150,7 @@ export interface Log {
 
 /** Told after the commit, never before: what is counted here is true. */
 export interface ConfirmObserver {
-  checked(outcome: Decision['kind'] | 'superseded'): void
+  checked(outcome: Decision['kind'] | Exclude<Turn, 'due'> | 'elsewhere'): void
   retried(reason: string): void
   settled(transaction: Transaction): void
   stalled(): void

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Epoch } from '../domain/epoch.ts'
 import type { StoredEvent } from '../domain/event.ts'
 import { createAnnouncement, type EventExchange } from './announcement.ts'
 import type { Log } from './ports.ts'
@@ -11,15 +12,27 @@ export interface RelayDependencies {
      * and hands out the next events to announce: null without the lease, if there are none or another relay has it.
      */
     advance(step: {
+      prefix: string
+      chain: string
       numberLimit: number
       holder: string
       taken: number | null
       handedOut: number | null
       announceLimit: number
       leaseMs: number
-    }): Promise<{ numbered: number; deliveries: number; events: readonly StoredEvent[] | null }>
-    keepLease(lease: { holder: string; leaseMs: number }): Promise<void>
+    }): Promise<{
+      isInOwnEpoch: boolean
+      numbered: number
+      deliveries: number
+      events: readonly StoredEvent[] | null
+    }>
+    keepLease(lease: { prefix: string; chain: string; holder: string; leaseMs: number }): Promise<void>
+    /** Begins an epoch of this database; null if somebody was faster. */
+    beginEpoch(): Promise<Epoch | null>
   }
+  readonly chain: string
+  /** Of the exchange. */
+  readonly prefix: string
   /** Null where there is no broker: then there are the feed and the webhooks. */
   readonly exchange: EventExchange | null
   readonly observer: {
@@ -41,7 +54,8 @@ const GAP_MS = 5
 const LEASE_MS = 3_000
 
 /** Sends committed outcomes on: to the feed, to webhooks and to the exchange. Any number of processes may. */
-export function createRelay({ store, exchange, observer, onDeliveries, log }: RelayDependencies): Wakeful {
+export function createRelay(dependencies: RelayDependencies): Wakeful {
+  const { chain, prefix, store, exchange, observer, onDeliveries, log } = dependencies
   const holder = randomUUID()
   /** Events that the exchange has surely taken, and that are not marked yet. */
   let taken: readonly StoredEvent[] = []
@@ -69,9 +83,26 @@ export function createRelay({ store, exchange, observer, onDeliveries, log }: Re
     handedOut: number | null
     announceLimit: number
   }) {
-    const advanced = await store.advance({ ...lease, numberLimit: NUMBER_LIMIT, leaseMs: LEASE_MS })
+    const advanced = await store.advance({
+      prefix,
+      chain,
+      ...lease,
+      numberLimit: NUMBER_LIMIT,
+      leaseMs: LEASE_MS,
+    })
+    if (!advanced.isInOwnEpoch) await beginEpoch()
     if (advanced.deliveries > 0) onDeliveries()
     return advanced
+  }
+
+  async function beginEpoch(): Promise<void> {
+    const begun = await store.beginEpoch()
+    if (!begun) return
+    log.warn(
+      { epoch: begun.epoch, firstSequence: begun.firstSequence },
+      'the database was restored, promoted or copied: the feed goes on in a new epoch. Readers whose cursor is of what is ' +
+        'lost are answered 410',
+    )
   }
 
   async function advance(announceLimit: number) {
@@ -119,7 +150,7 @@ export function createRelay({ store, exchange, observer, onDeliveries, log }: Re
     onError: (error) => log.warn({ err: error }, 'events not sent on; trying again'),
   })
   const keeping = setInterval(() => {
-    if (isUnderWay()) store.keepLease({ holder, leaseMs: LEASE_MS }).catch(() => undefined)
+    if (isUnderWay()) store.keepLease({ prefix, chain, holder, leaseMs: LEASE_MS }).catch(() => undefined)
   }, LEASE_MS / 3)
   return {
     wake: relay.wake,

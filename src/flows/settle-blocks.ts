@@ -115,7 +115,12 @@ export function createBlockSettler({
 
   /** Never rejects: what could not be settled is left to the queue. */
   async function settle(block: FinalBlock, found: readonly FoundTransaction[]): Promise<void> {
-    const missing = new Map(found.map((each) => [each.transaction.txHash, each]))
+    /** Several kinds may have registered one transaction. */
+    const missing = new Map<string, readonly FoundTransaction[]>()
+    for (const each of found) {
+      const { txHash } = each.transaction
+      missing.set(txHash, [...(missing.get(txHash) ?? []), each])
+    }
     const failed: FoundTransaction[] = []
     const concluding: Promise<void>[] = []
     const errors = { receipts: null as unknown, settling: null as unknown }
@@ -128,19 +133,21 @@ export function createBlockSettler({
         return []
       })
       for (const receipt of receipts) {
-        const one = missing.get(receipt.txHash)
+        const those = missing.get(receipt.txHash)
         // The block was read as the canonical one at its height; a receipt of another one says nothing.
-        if (!one || receipt.blockHash !== blockHash) continue
+        if (!those || receipt.blockHash !== blockHash) continue
         missing.delete(receipt.txHash)
-        const { transaction, now } = one
-        const concluded = confirm
-          .conclude(transaction, { kind: 'receipt', node, headNumber, receipt }, now)
-          .catch((error: unknown) => {
-            errors.settling ??= error
-            failed.push(one)
-          })
-          .finally(() => inFlight.delete(transaction.id))
-        concluding.push(concluded)
+        for (const one of those) {
+          const { transaction, now } = one
+          const concluded = confirm
+            .conclude(transaction, { kind: 'receipt', node, headNumber, receipt }, now)
+            .catch((error: unknown) => {
+              errors.settling ??= error
+              failed.push(one)
+            })
+            .finally(() => inFlight.delete(transaction.id))
+          concluding.push(concluded)
+        }
       }
     }
 
@@ -149,7 +156,7 @@ export function createBlockSettler({
       await Promise.all(partsOf([...missing.keys()]).map(readPart))
     }
     if (missing.size > 0) {
-      const left = [...missing.values()]
+      const left = [...missing.values()].flat()
       for (const { transaction } of left) inFlight.delete(transaction.id)
       const fields = { chain, node, blockNumber, ...described(left), err: errors.receipts }
       await leave(left, fields, 'receipts not found at the node that gave the block; left to the queue')

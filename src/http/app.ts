@@ -9,8 +9,8 @@ import { answerClientError, answerFrameworkError, ProblemError, useProblems } fr
 export const BODY_LIMIT_BYTES = 256 * 1024
 /** All headers of a request, and its request line, together. */
 const HEADERS_LIMIT_BYTES = 16 * 1024
-/** Of one parameter in a path; the longest of ours is a UUID. */
-const PARAMETER_LIMIT_CHARS = 64
+/** Of one parameter in a path; the longest of ours is a transaction hash. */
+const PARAMETER_LIMIT_CHARS = 66
 /** A client that sends slower than this holds no connection for long. */
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000

@@ -17,6 +17,7 @@ interface Query {
   readonly limit: number
   readonly kind?: string | undefined
   readonly status?: string | undefined
+  readonly skipPruned?: boolean | undefined
 }
 
 export interface EventDependencies {
@@ -37,7 +38,7 @@ const STREAM_PAGE_SIZE = 100
 
 const After = {
   type: 'string',
-  pattern: `^(0*[0-9]{1,15}|${NEWEST})$`,
+  pattern: `^(0*[0-9]{1,16}|${NEWEST})$`,
   maxLength: 20,
   description: `the next of an earlier page or the sequence of an event, 0 for the oldest event that is kept, or ${NEWEST} for those to come`,
 } as const
@@ -48,6 +49,10 @@ const Filter = {
     type: 'string',
     enum: ANNOUNCED_STATUSES,
     description: `one of ${ANNOUNCED_STATUSES.join(', ')}`,
+  },
+  skipPruned: {
+    type: 'boolean',
+    description: 'true to go on where events were pruned, with those that are left, instead of 410',
   },
 } as const
 
@@ -92,7 +97,7 @@ export function addEventRoutes(app: TypedApp, { feed, isStopping }: EventDepende
         tags: TAGS,
         summary: 'Outcomes in the order in which they were committed',
         description:
-          'Whoever goes on from `next` misses nothing and sees no gap. With `wait` an empty page is answered only after that time, and an event as soon as there is one. 410: events after `after` were pruned.',
+          'Whoever goes on from `next` misses nothing and sees no gap. With `wait` an empty page is answered only after that time, and an event as soon as there is one. With a filter an empty page may come before the end: go on from its `next` all the same. 410: some events after `after` were pruned.',
         querystring: FeedQuery,
         response: { 200: EventPage, ...problemAnswers(400, 410) },
       },
@@ -100,8 +105,8 @@ export function addEventRoutes(app: TypedApp, { feed, isStopping }: EventDepende
       serializerCompiler: () => JSON.stringify,
     },
     async (request, reply) => {
-      const { after, limit, kind, status, wait } = request.query
-      const query = { after: await start(after), limit, kind, status }
+      const { after, limit, kind, status, skipPruned, wait } = request.query
+      const query = { after: await start(after), limit, kind, status, skipPruned }
       const page = await read(feed, query, wait * 1_000, goneSignal(reply))
       return { events: [...page.events] as never, next: String(page.next) }
     },
@@ -124,13 +129,14 @@ export function addEventRoutes(app: TypedApp, { feed, isStopping }: EventDepende
       serializerCompiler: () => String,
     },
     async (request, reply) => {
-      const { after, kind, status } = request.query
+      const { after, kind, status, skipPruned } = request.query
       const signal = goneSignal(reply)
       const query = {
         after: await start(lastEventId(request.headers['last-event-id']) ?? after),
         limit: STREAM_PAGE_SIZE,
         kind,
         status,
+        skipPruned,
       }
       // Before the headers are out, so that what is wrong can be said.
       const first = await read(feed, query, 0, signal)
@@ -173,7 +179,7 @@ function idle(next: number): string {
 
 function lastEventId(header: string | string[] | undefined): string | null {
   if (header === undefined || header === '') return null
-  if (typeof header === 'string' && /^[0-9]{1,15}$/.test(header)) return header
+  if (typeof header === 'string' && /^[0-9]{1,16}$/.test(header)) return header
   const message = 'must be the id of an event of this stream'
   throw new ProblemError(400, `Last-Event-ID ${message}`, [{ field: 'Last-Event-ID', message }])
 }
@@ -188,7 +194,9 @@ async function read(
     return await feed.read(query, waitMs, signal)
   } catch (error) {
     if (error instanceof Error && error.name === 'EventsPrunedError')
-      throw new ProblemError(410, error.message)
+      throw new ProblemError(410, error.message, [{ field: 'after', message: 'pruned' }])
+    if (error instanceof Error && error.name === 'CursorAheadError')
+      throw new ProblemError(410, error.message, [{ field: 'after', message: 'cursor-ahead' }])
     throw error
   }
 }

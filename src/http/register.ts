@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import {
   describeProblems,
+  differingFields,
   type Registration,
   type RegistrationFields,
   registrationProblems,
@@ -34,10 +35,16 @@ export async function register(
   if (refused !== null) throw new ProblemError(422, refused, [{ field: 'kind', message: refused }])
   const { outcome, transaction } = await submit(registration)
   if (outcome === 'conflict') {
-    const { txHash } = transaction
+    const { txHash, kind, id: known } = transaction
+    const problems = differingFields(registration, transaction).map((field) => ({
+      field,
+      message: `differs from what is recorded as ${known}`,
+    }))
+    const fields = problems.map(({ field }) => field).join(', ')
     throw new ProblemError(
       409,
-      `${txHash} is recorded already, as ${transaction.id}, with another kind, payload, from or nonce`,
+      `${txHash} is recorded already for the kind '${kind}', as ${known}, with another ${fields}`,
+      problems,
     )
   }
   return { status: outcome === 'recorded' ? 202 : 200, transaction: viewTransaction(transaction) }

@@ -15,12 +15,6 @@ export const Wait = {
   description: `how long to wait, in seconds: a whole number from 0 to ${MAX_WAIT_S}`,
 } as const
 
-export const WaitQuery = {
-  type: 'object',
-  additionalProperties: false,
-  properties: { wait: Wait },
-} as const
-
 /** The id in a path. */
 function idOf<const T extends string>(what: T) {
   return {
@@ -37,6 +31,46 @@ function idOf<const T extends string>(what: T) {
 }
 
 export const TransactionId = idOf('transaction')
+
+/** The id of a transaction, or its hash, in a path. */
+export const TransactionName = {
+  type: 'object',
+  required: ['id'],
+  properties: {
+    id: {
+      type: 'string',
+      pattern: '^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]{64})$',
+      description: 'the id of a transaction, a UUID, or its hash',
+    },
+  },
+} as const
+
+export const OneQuery = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { wait: Wait, chain: Chain, kind: Kind },
+} as const
+
+/** Several registrations of one hash: each is of a kind, or of a chain, of its own. */
+export const TransactionChoices = {
+  type: 'object',
+  required: ['transactions'],
+  properties: {
+    transactions: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['id', 'chain', 'kind', 'status'],
+        properties: {
+          id: { type: 'string', format: 'uuid' },
+          chain: { type: 'string' },
+          kind: { type: 'string' },
+          status: Status,
+        },
+      },
+    },
+  },
+} as const
 export const WebhookId = idOf('webhook')
 
 const MAX_PAGE_SIZE = 200

@@ -3,16 +3,20 @@ import type { Transaction } from '../domain/transaction.ts'
 import { TransactionDetail, viewDetail } from '../domain/transaction-view.ts'
 import type { TypedApp } from './app.ts'
 import { goneSignal } from './gone.ts'
-import { problemAnswers, TransactionId, WaitQuery } from './schemas.ts'
+import { OneQuery, problemAnswers, TransactionChoices, TransactionName } from './schemas.ts'
 import { notFound } from './transaction-routes.ts'
 
 export interface OneTransactionDependencies {
   load(id: string): Promise<{ transaction: Transaction; looks: readonly Look[] } | null>
+  list(filter: { txHash: string; chain?: string; kind?: string; limit: number }): Promise<Transaction[]>
   readonly feed: { waitUntilDecided(id: string, waitMs: number, signal: AbortSignal): Promise<void> }
 }
 
+/** A hash that more kinds have registered than that is asked for with its kind. */
+const MAX_CHOICES = 100
+
 /** One transaction, now or as soon as it is decided. Apart from the others, because it may wait. */
-export function addTransactionRoute(app: TypedApp, { load, feed }: OneTransactionDependencies): void {
+export function addTransactionRoute(app: TypedApp, { load, list, feed }: OneTransactionDependencies): void {
   app.get(
     '/v1/transactions/:id',
     {
@@ -20,21 +24,36 @@ export function addTransactionRoute(app: TypedApp, { load, feed }: OneTransactio
         tags: ['transactions'],
         summary: 'One transaction, with what was seen of it and when',
         description:
-          'With `wait` a pending one is answered as soon as it is something else, or after that time as it is.',
-        params: TransactionId,
-        querystring: WaitQuery,
-        response: { 200: TransactionDetail, ...problemAnswers(400, 404) },
+          'By its id or its hash. A hash that several kinds have registered is answered 300 with all of them; `kind` and `chain` choose one. With `wait` a pending one is answered as soon as it is something else, or after that time as it is.',
+        params: TransactionName,
+        querystring: OneQuery,
+        response: { 200: TransactionDetail, 300: TransactionChoices, ...problemAnswers(400, 404) },
       },
     },
     async (request, reply) => {
-      const { id } = request.params
-      const { wait } = request.query
-      const now = await load(id)
-      if (!now) throw notFound(id)
+      const { id: name } = request.params
+      const { wait, chain, kind } = request.query
+      const found = name.startsWith('0x')
+        ? await list({
+            txHash: name,
+            ...(chain ? { chain } : {}),
+            ...(kind ? { kind } : {}),
+            limit: MAX_CHOICES,
+          })
+        : [{ id: name }]
+      if (found.length > 1) {
+        const transactions = (found as Transaction[]).map((each) => ({
+          ...{ id: each.id, chain: each.chain, kind: each.kind, status: each.status },
+        }))
+        return reply.code(300).send({ transactions })
+      }
+      const [{ id } = { id: null }] = found
+      const now = id === null ? null : await load(id)
+      if (!now || id === null) throw notFound(name)
       if (wait === 0 || now.transaction.status !== 'pending') return viewDetail(now.transaction, now.looks)
       await feed.waitUntilDecided(id, wait * 1_000, goneSignal(reply))
       const then = await load(id)
-      if (!then) throw notFound(id)
+      if (!then) throw notFound(name)
       return viewDetail(then.transaction, then.looks)
     },
   )

@@ -96,6 +96,7 @@ export function addTransactionRoutes(app: TypedApp, dependencies: TransactionDep
   )
 }
 
-export function notFound(id: string): ProblemError {
-  return new ProblemError(404, `there is no transaction with id ${id}`)
+export function notFound(name: string): ProblemError {
+  const what = name.startsWith('0x') ? 'hash' : 'id'
+  return new ProblemError(404, `there is no transaction with ${what} ${name}`)
 }

@@ -111,6 +111,7 @@ export function addWebhookRoutes(app: TypedApp, webhooks: WebhookDependencies): 
       schema: {
         tags: TAGS,
         summary: 'Delete a webhook and its delivery log',
+        description: 'It gets nothing more from now on; a long log is deleted in batches, by the workers.',
         params: WebhookId,
         response: { 204: { type: 'null' }, ...problemAnswers(400, 404) },
       },

@@ -33,7 +33,9 @@ export const COUNTERS = {
     name: 'confirmd_checks_total',
     help: 'Looks at a transaction, by what was decided',
     source: 'worker',
-    labels: { outcome: ['settle', 'replace', 'wait', 'stall', 'expire', 'keep', 'superseded'] },
+    labels: {
+      outcome: ['settle', 'replace', 'wait', 'stall', 'expire', 'keep', 'early', 'superseded', 'elsewhere'],
+    },
   },
   retries: {
     name: 'confirmd_retries_total',

@@ -1,9 +1,11 @@
 import type { Knex } from 'knex'
 import type { StoredEvent } from '../domain/event.ts'
+import { IN_OWN_EPOCH } from './epochs.ts'
+import type { ExchangeOfChain } from './event-cursors.ts'
 import { EVENT_COLUMNS, type EventRow, toStoredEvent } from './outbox.ts'
 import { prepared } from './statement.ts'
 
-export interface Advance {
+export interface Advance extends ExchangeOfChain {
   /** Most events to number. */
   readonly numberLimit: number
   /** Who asks for events to announce: the same id for as long as a relay lives. */
@@ -19,6 +21,8 @@ export interface Advance {
 }
 
 export interface Advanced {
+  /** Whether numbers are given in the epoch of this database; where not, none are, until a new one begins. */
+  readonly isInOwnEpoch: boolean
   /** How many events got their numbers. */
   readonly numbered: number
   /** How many deliveries to webhooks there are of them. */
@@ -32,6 +36,7 @@ export interface Advanced {
 }
 
 interface AdvancedRow {
+  readonly is_in_own_epoch: boolean
   readonly numbered: number
   readonly deliveries: number
   readonly has_lease: boolean
@@ -46,26 +51,32 @@ interface AdvancedRow {
  * lease to announce, for as long as there are events, which keeps their order.
  */
 export async function advance(db: Knex, given: Advance): Promise<Advanced> {
-  const rows = await prepared<AdvancedRow & (EventRow | { id: null })>(db, 'confirmd-advance-1', ADVANCE, {
+  const rows = await prepared<AdvancedRow & (EventRow | { id: null })>(db, 'confirmd-advance-2', ADVANCE, {
     ...given,
   })
-  const [{ numbered, deliveries, has_lease: hasLease } = NOTHING] = rows
+  const [{ is_in_own_epoch: isInOwnEpoch, numbered, deliveries, has_lease: hasLease } = NOTHING] = rows
   const events = rows.filter((row): row is AdvancedRow & EventRow => row.id !== null).map(toStoredEvent)
-  return { numbered, deliveries, events: hasLease ? events : null }
+  return { isInOwnEpoch, numbered, deliveries, events: hasLease ? events : null }
 }
 
-const NOTHING: AdvancedRow = { numbered: 0, deliveries: 0, has_lease: false }
+const NOTHING: AdvancedRow = { is_in_own_epoch: true, numbered: 0, deliveries: 0, has_lease: false }
+
+/** Of the chain, or told with the events of every chain. */
+const OF_CHAIN = '(chain = :chain OR chain IS NULL)'
 
 /**
  * One statement, because under load each round trip is delay. It may have begun before another process committed its
  * numbers and got the lock after it: then its snapshot shows an older cursor than the locked one, and it numbers
  * nothing. So what it numbers follows on what its snapshot shows, and is announced at once with that. An idle relay
- * writes nothing: a cursor is touched only where there is something to do.
+ * writes nothing: a cursor is touched only where there is something to do. Only the holder of the lease says what was
+ * taken, and who has something under way does not become it: somebody may have asked for all of it again meanwhile.
  */
 const ADVANCE = `
-  WITH locked AS MATERIALIZED (
+  WITH epoch AS MATERIALIZED (
+    SELECT ${IN_OWN_EPOCH} AS is_own
+  ), locked AS MATERIALIZED (
     SELECT sequence FROM event_cursors
-     WHERE name = 'numbered' AND EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL)
+     WHERE name = 'numbered' AND (SELECT is_own FROM epoch) AND EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL)
        FOR UPDATE SKIP LOCKED
   ), newest AS (
     SELECT locked.sequence FROM locked
@@ -76,7 +87,7 @@ const ADVANCE = `
   ), numbered AS (
     UPDATE outbox AS o SET sequence = newest.sequence + next.place
       FROM next CROSS JOIN newest WHERE o.position = next.position
-    RETURNING o.position, ${EVENT_COLUMNS}
+    RETURNING o.position, o.chain, ${EVENT_COLUMNS}
   ), wanted AS (
     INSERT INTO webhook_deliveries (webhook_id, position)
     SELECT w.id, numbered.position
@@ -92,34 +103,42 @@ const ADVANCE = `
      WHERE name = 'numbered' AND EXISTS (SELECT 1 FROM numbered)
   ), announced AS (
     UPDATE event_cursors AS c
-       SET sequence = greatest(c.sequence, CAST(:taken AS bigint)),
+       SET sequence = greatest(c.sequence, found.taken),
            holder = CASE WHEN has_more THEN CAST(:holder AS uuid) END,
            held_until = CASE WHEN has_more THEN clock_timestamp() + :leaseMs * interval '1 millisecond' END,
            updated_at = now()
       FROM (
-        SELECT :announceLimit > 0 AND (
-          EXISTS (SELECT 1 FROM numbered) OR EXISTS (
-            SELECT 1 FROM outbox
-             WHERE sequence > greatest(
-               CAST(:taken AS bigint), (SELECT sequence FROM event_cursors WHERE name = 'announced')))
+        SELECT own.taken, :announceLimit > 0 AND (
+          EXISTS (SELECT 1 FROM numbered WHERE ${OF_CHAIN})
+          OR EXISTS (SELECT 1 FROM outbox WHERE chain = :chain AND sequence > greatest(own.taken, own.sequence))
+          OR EXISTS (SELECT 1 FROM outbox WHERE chain IS NULL AND sequence > greatest(own.taken, own.sequence))
         ) AS has_more
+          FROM (
+            SELECT sequence, CASE WHEN holder = CAST(:holder AS uuid) THEN CAST(:taken AS bigint) END AS taken
+              FROM event_cursors WHERE name = 'announced' AND prefix = :prefix AND chain = :chain
+          ) AS own
       ) AS found
-     WHERE c.name = 'announced'
-       AND (c.holder = CAST(:holder AS uuid) OR c.held_until IS NULL OR c.held_until < clock_timestamp())
+     WHERE c.name = 'announced' AND c.prefix = :prefix AND c.chain = :chain
+       AND (c.holder = CAST(:holder AS uuid)
+         OR ((c.held_until IS NULL OR c.held_until < clock_timestamp()) AND CAST(:handedOut AS bigint) IS NULL))
        AND (has_more OR c.holder = CAST(:holder AS uuid))
     RETURNING c.sequence
   )
-  SELECT counted.numbered, counted.deliveries, announced.sequence IS NOT NULL AS has_lease, o.*
+  SELECT epoch.is_own AS is_in_own_epoch, counted.numbered, counted.deliveries, announced.sequence IS NOT NULL AS has_lease, o.*
     FROM (
       SELECT (SELECT count(*)::int FROM numbered) AS numbered, (SELECT count(*)::int FROM wanted) AS deliveries
     ) AS counted
+    CROSS JOIN epoch
     LEFT JOIN (SELECT greatest(sequence, CAST(:handedOut AS bigint)) AS sequence FROM announced) AS announced ON true
     LEFT JOIN LATERAL (
       SELECT * FROM (
-        (SELECT ${EVENT_COLUMNS} FROM outbox AS o WHERE o.sequence > announced.sequence
+        (SELECT ${EVENT_COLUMNS} FROM outbox AS o WHERE o.chain = :chain AND o.sequence > announced.sequence
           ORDER BY o.sequence LIMIT :announceLimit)
         UNION ALL
-        SELECT ${EVENT_COLUMNS} FROM numbered AS o WHERE o.sequence > announced.sequence
+        (SELECT ${EVENT_COLUMNS} FROM outbox AS o WHERE o.chain IS NULL AND o.sequence > announced.sequence
+          ORDER BY o.sequence LIMIT :announceLimit)
+        UNION ALL
+        SELECT ${EVENT_COLUMNS} FROM numbered AS o WHERE ${OF_CHAIN} AND o.sequence > announced.sequence
       ) AS unannounced
       ORDER BY sequence LIMIT :announceLimit
     ) AS o ON true
@@ -128,13 +147,13 @@ const ADVANCE = `
 /** Keeps the lease while the exchange takes its time. */
 export async function keepLease(
   db: Knex,
-  { holder, leaseMs }: Pick<Advance, 'holder' | 'leaseMs'>,
+  { prefix, chain, holder, leaseMs }: Pick<Advance, 'prefix' | 'chain' | 'holder' | 'leaseMs'>,
 ): Promise<void> {
   await prepared(
     db,
-    'confirmd-keep-lease-1',
+    'confirmd-keep-lease-2',
     `UPDATE event_cursors SET held_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
-      WHERE name = 'announced' AND holder = CAST(:holder AS uuid)`,
-    { holder, leaseMs },
+      WHERE name = 'announced' AND prefix = :prefix AND chain = :chain AND holder = CAST(:holder AS uuid)`,
+    { prefix, chain, holder, leaseMs },
   )
 }

@@ -8,12 +8,13 @@ import { type LoadedTransaction, loadOpenTogether } from './read.ts'
 import { recordTogether } from './record.ts'
 import { type Settlement, type SettleOutcome, settleTogether } from './settle.ts'
 import { recordWaitsTogether, type Wait, type WaitOutcome } from './wait.ts'
+import type { WriteLimits } from './write-limits.ts'
 
 /** What the flows do one by one and the database does together. */
 export interface Batches {
   record(registration: Registration): Promise<Recorded>
-  /** Null if there is no row with this id. */
-  loadOpen(id: string): Promise<LoadedTransaction | 'settled' | null>
+  /** Null if there is no row with this id; `elsewhere` if it is of another chain. */
+  loadOpen(id: string): Promise<LoadedTransaction | 'settled' | 'elsewhere' | null>
   recordWait(id: string, wait: Omit<Wait, 'id'>): Promise<WaitOutcome>
   /**
    * Commits a verdict with its business write and event. Rejects with a WriteFailedError if that failed, and with
@@ -36,7 +37,10 @@ const WRITING_AT_ONCE_OF_A_KIND = 2
 /** How long the business writes of one transaction are to take together. */
 const WRITING_TARGET_MS = 50
 
-export function createBatches(db: Knex): Batches {
+export function createBatches(
+  db: Knex,
+  { chain, limits }: { readonly chain: string; readonly limits: WriteLimits },
+): Batches {
   const statement = { maxItems: MAX_ROWS, maxRunning: STATEMENTS_AT_ONCE }
   const record = createBatch({
     ...statement,
@@ -44,7 +48,7 @@ export function createBatches(db: Knex): Batches {
   })
   const loadOpen = createBatch({
     ...statement,
-    run: (ids: readonly string[]) => loadOpenTogether(db, ids),
+    run: (ids: readonly string[]) => loadOpenTogether(db, chain, ids),
   })
   const recordWait = createBatch({
     ...statement,
@@ -53,16 +57,16 @@ export function createBatches(db: Knex): Batches {
   const settlePlain = createBatch({
     ...statement,
     maxItems: MAX_SETTLED_ROWS,
-    run: (settlements: readonly Settlement[]) => settleTogether(db, settlements),
+    run: (settlements: readonly Settlement[]) => settleTogether(db, settlements, limits),
   })
-  const settleWriting = createWritingBatches(db)
+  const settleWriting = createWritingBatches(db, limits)
   return {
     record,
     loadOpen,
     recordWait: (id, wait) => recordWait({ id, ...wait }),
     settle: async (settlement, { isAlone }) => {
       if (!isAlone) return settlement.businessWrite ? settleWriting(settlement) : settlePlain(settlement)
-      const [outcome] = await settleTogether(db, [settlement])
+      const [outcome] = await settleTogether(db, [settlement], limits)
       if (outcome?.status === 'fulfilled') return outcome.value
       throw outcome?.reason
     },
@@ -70,9 +74,13 @@ export function createBatches(db: Knex): Batches {
 }
 
 /** One batch for each kind: a careless business write shares its database transaction with its own kind only. */
-function createWritingBatches(db: Knex): (settlement: Settlement) => Promise<SettleOutcome> {
+function createWritingBatches(
+  db: Knex,
+  limits: WriteLimits,
+): (settlement: Settlement) => Promise<SettleOutcome> {
   const places = bulkhead(WRITING_AT_ONCE, Number.MAX_SAFE_INTEGER)
-  const settle = (settlements: readonly Settlement[]) => places.execute(() => settleTogether(db, settlements))
+  const settle = (settlements: readonly Settlement[]) =>
+    places.execute(() => settleTogether(db, settlements, limits))
   // As many as there are handlers.
   const batches = new Map<string, ReturnType<typeof createWritingBatch>>()
   return (settlement) => {

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { WriteFailedError, type WriteFailure } from '../domain/handler.ts'
 import { isOfTheServer, REFUSED_COMMIT, reasonOf, sqlStateOf } from './statement-errors.ts'
+import type { WriteLimits } from './write-limits.ts'
 import { GUARD_COMMIT, READ_ONLY_OUTSIDE, RESET_SESSION } from './write-session.ts'
 
 export interface Write {
@@ -15,6 +16,7 @@ export interface Write {
 export interface BegunTransaction {
   /** Its id, as text: while the session still gives this one, nobody has ended the transaction. */
   readonly xid: string
+  readonly limits: WriteLimits
   /** Ends its session at once, whatever runs in it. */
   terminate(): Promise<void>
 }
@@ -26,8 +28,10 @@ export interface BegunTransaction {
 export const MAX_WRITES = 50
 
 /** Between two writes: what the one changed of the session is taken back, and the transaction must be the same still. */
-const BETWEEN = `RELEASE SAVEPOINT business_write; ${RESET_SESSION}; ${READ_ONLY_OUTSIDE}; ${GUARD_COMMIT};
+function betweenWrites({ sql }: WriteLimits): string {
+  return `RELEASE SAVEPOINT business_write; ${RESET_SESSION}; ${READ_ONLY_OUTSIDE}; ${sql}; ${GUARD_COMMIT};
   SELECT pg_current_xact_id_if_assigned()::text AS xid; SAVEPOINT business_write`
+}
 
 const IN_FAILED_TRANSACTION = '25P02'
 const NO_TRANSACTION = ['25P01', '3B001']
@@ -70,7 +74,7 @@ export async function runBusinessWrites(
 async function runOne(
   own: Knex.Transaction,
   { kind, run }: Write,
-  { xid }: BegunTransaction,
+  { xid, limits }: BegunTransaction,
 ): Promise<WriteFailedError | null> {
   try {
     await run(own)
@@ -78,7 +82,7 @@ async function runOne(
     return toWriteFailure(error, kind)
   }
   try {
-    const results = await own.raw<{ rows: { xid: string | null }[] }[]>(BETWEEN)
+    const results = await own.raw<{ rows: { xid: string | null }[] }[]>(betweenWrites(limits))
     const seen = results.flatMap(({ rows }) => rows).find((row) => row.xid !== undefined)
     if (seen?.xid === xid) return null
     return ended(kind, new Error(`another transaction, ${seen?.xid ?? 'none'}, is there instead of ${xid}`))

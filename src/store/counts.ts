@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import type { ExchangeOfChain } from './event-cursors.ts'
 import { prepared } from './statement.ts'
 
 export type TransactionCounts = {
@@ -9,15 +10,20 @@ export type TransactionCounts = {
 }
 
 /** Counts of what is not settled, from the partial indexes. */
-export async function countOpen(db: Knex): Promise<TransactionCounts> {
-  const { rows } = await db.raw<{ rows: Record<keyof TransactionCounts, string>[] }>(`
-    SELECT
-      (SELECT count(*) FROM transaction_history WHERE status = 'pending' AND parked_at IS NULL) AS pending,
+export async function countOpen(db: Knex, chain: string): Promise<TransactionCounts> {
+  const [row] = await prepared<Record<keyof TransactionCounts, string>>(
+    db,
+    'confirmd-count-open-1',
+    `SELECT
       (SELECT count(*) FROM transaction_history
-        WHERE status = 'pending' AND parked_at IS NULL AND next_check_at <= now()) AS overdue,
-      (SELECT count(*) FROM transaction_history WHERE status = 'stalled' AND parked_at IS NULL) AS stalled,
-      (SELECT count(*) FROM transaction_history WHERE parked_at IS NOT NULL) AS parked`)
-  const row = rows[0]
+        WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL) AS pending,
+      (SELECT count(*) FROM transaction_history
+        WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL AND next_check_at <= now()) AS overdue,
+      (SELECT count(*) FROM transaction_history
+        WHERE chain = :chain AND status = 'stalled' AND parked_at IS NULL AND next_check_at IS NOT NULL) AS stalled,
+      (SELECT count(*) FROM transaction_history WHERE chain = :chain AND parked_at IS NOT NULL) AS parked`,
+    { chain },
+  )
   return {
     pending: Number(row?.pending ?? 0),
     overdue: Number(row?.overdue ?? 0),
@@ -29,18 +35,22 @@ export async function countOpen(db: Knex): Promise<TransactionCounts> {
 /** Events that are committed and on their way: to the exchange, if there is one, and to webhooks that are switched on. */
 export async function countUnsent(
   db: Knex,
-  { hasExchange }: { hasExchange: boolean },
+  exchange: ExchangeOfChain | null,
 ): Promise<{ webhooks: number; exchange?: number }> {
-  const { rows } = await db.raw<{ rows: { exchange: string; webhooks: string }[] }>(`
-    SELECT
-      (SELECT count(*) FROM outbox WHERE sequence IS NULL)
-        + (SELECT max(sequence) FILTER (WHERE name = 'numbered') - max(sequence) FILTER (WHERE name = 'announced')
-             FROM event_cursors) AS exchange,
+  const [row] = await prepared<{ exchange: string; webhooks: string }>(
+    db,
+    'confirmd-count-unsent-1',
+    `SELECT
+      (SELECT count(*) FROM outbox WHERE sequence IS NULL AND (chain = :chain OR chain IS NULL))
+        + (SELECT count(*) FROM outbox AS o JOIN event_cursors AS c
+               ON c.name = 'announced' AND c.prefix = :prefix AND c.chain = :chain AND o.sequence > c.sequence
+            WHERE o.chain = :chain OR o.chain IS NULL) AS exchange,
       (SELECT count(*) FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
-        WHERE d.status = 'pending' AND w.enabled) AS webhooks`)
-  const row = rows[0]
+        WHERE d.status = 'pending' AND w.enabled) AS webhooks`,
+    { prefix: exchange?.prefix ?? '', chain: exchange?.chain ?? '' },
+  )
   const webhooks = Number(row?.webhooks ?? 0)
-  return hasExchange ? { webhooks, exchange: Number(row?.exchange ?? 0) } : { webhooks }
+  return exchange ? { webhooks, exchange: Number(row?.exchange ?? 0) } : { webhooks }
 }
 
 export interface WebhookCounts {
@@ -55,12 +65,12 @@ export interface WebhookCounts {
 export async function countWebhooks(db: Knex): Promise<WebhookCounts> {
   const [row] = await prepared<WebhookCounts>(
     db,
-    'confirmd-webhook-states-1',
+    'confirmd-webhook-states-2',
     `SELECT count(*) FILTER (WHERE enabled AND failing_since IS NULL)::int AS working,
             count(*) FILTER (WHERE enabled AND failing_since IS NOT NULL)::int AS failing,
             count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NOT NULL)::int AS "switched-off",
             count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NULL)::int AS disabled
-       FROM webhooks`,
+       FROM webhooks WHERE deleted_at IS NULL`,
     {},
   )
   return row ?? { working: 0, failing: 0, 'switched-off': 0, disabled: 0 }

@@ -8,14 +8,24 @@ export interface DatabaseOptions {
   readonly applicationName: string
   /** Told of lost and failed connections; the pool goes on by itself. */
   readonly onWarning?: (message: string) => void
+  /**
+   * `none` is for commands and migrations: their statements may take longer than those of a role, and a default that
+   * the database or the user has for `statement_timeout` does not count. If left out, the limits of a role.
+   */
+  readonly statementLimit?: 'role' | 'none'
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 30_000
+const ROLE_LIMITS = {
+  statement_timeout: STATEMENT_TIMEOUT_MS,
+  // The client's own limit ends a wait on a connection whose other end is gone.
+  query_timeout: STATEMENT_TIMEOUT_MS + 5_000,
+}
 
 /** Opens a pool; no connection is made before the first query. End it with `destroy`. */
 export function openDatabase(options: DatabaseOptions): Knex {
-  const { url, poolMax, applicationName, onWarning = () => undefined } = options
+  const { url, poolMax, applicationName, onWarning = () => undefined, statementLimit = 'role' } = options
   // knex would write to standard output, between the lines of the log.
   const warn = (message: unknown) => onWarning(message instanceof Error ? message.message : String(message))
   return knex({
@@ -24,13 +34,11 @@ export function openDatabase(options: DatabaseOptions): Knex {
       connectionString: url,
       application_name: applicationName,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      // The client's own limit ends a wait on a connection whose other end is gone.
-      query_timeout: STATEMENT_TIMEOUT_MS + 5_000,
+      ...(statementLimit === 'role' ? ROLE_LIMITS : {}),
       idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
       keepAlive: true,
     },
-    pool: { min: 0, max: poolMax, afterCreate: heedErrors },
+    pool: { min: 0, max: poolMax, afterCreate: statementLimit === 'role' ? heedErrors : liftStatementLimit },
     log: { warn, error: warn, deprecate: warn, debug: warn },
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
     // Its errors would carry the bound values, payloads among them, into the log.
@@ -50,6 +58,7 @@ interface RawConnection {
     on(event: 'errorMessage', listener: (error: { code?: string; message?: string }) => void): void
   }
   __knex__disposed?: string
+  query(sql: string, done: (error: Error | null) => void): void
   end(): Promise<void>
 }
 
@@ -64,6 +73,17 @@ function heedErrors(raw: RawConnection, done: (error: Error | null, raw: RawConn
     void raw.end().catch(() => undefined)
   })
   done(null, raw)
+}
+
+/** `pg` does not send a limit of 0 at the start of a session, so it is set by a statement. */
+function liftStatementLimit(
+  raw: RawConnection,
+  done: (error: Error | null, raw: RawConnection) => void,
+): void {
+  raw.query('SET statement_timeout = 0', (error) => {
+    if (error) done(error, raw)
+    else heedErrors(raw, done)
+  })
 }
 
 /** Rejects unless the database answers. */

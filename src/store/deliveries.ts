@@ -123,34 +123,45 @@ async function recordAttempts(
     duration_ms: logged.durationMs,
     status_code: logged.statusCode,
     error: logged.error,
+    may_disable: decision.disable !== null,
   }))
-  const recorded = await prepared<{ id: string }>(trx, 'confirmd-attempts-1', RECORD, {
+  const recorded = await prepared<{ id: string }>(trx, 'confirmd-attempts-2', RECORD, {
     rows: JSON.stringify(rows),
   })
   const known = new Set(recorded.map(({ id }) => id))
-  const disabled: boolean[] = []
-  for (const { deliveryId, webhookId, decision } of attempts) {
-    const reason = known.has(deliveryId) ? decision.disable : null
-    disabled.push(reason !== null && (await disableWebhook(trx, webhookId, reason)))
+  const disabled = new Set<string>()
+  for (const { deliveryId, webhookId, decision } of inOrderOfWebhooks(attempts)) {
+    const disabling = known.has(deliveryId) ? decision.disable : null
+    if (disabling && (await disableWebhook(trx, webhookId, disabling))) disabled.add(deliveryId)
   }
-  return disabled
+  return attempts.map(({ deliveryId }) => disabled.has(deliveryId))
+}
+
+function inOrderOfWebhooks(attempts: readonly RecordedAttempt[]): readonly RecordedAttempt[] {
+  return attempts.toSorted((a, b) => (a.webhookId < b.webhookId ? -1 : 1))
 }
 
 /**
  * Only of deliveries that still wait: if somebody else had one after its lease, or it was deleted, their word counts.
- * A webhook of which one attempt succeeded is not failing, whatever became of the others beside it.
+ * A webhook of which one attempt succeeded is not failing, whatever became of the others beside it. Deliveries are locked
+ * before webhooks, and each in the order of their ids.
  */
 const RECORD = `
   WITH given AS (
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
       delivery_id bigint, webhook_id uuid, status text, next_attempt_in_ms double precision,
-      attempted_at timestamptz, duration_ms integer, status_code integer, error text)
+      attempted_at timestamptz, duration_ms integer, status_code integer, error text, may_disable boolean)
+  ), locked AS MATERIALIZED (
+    SELECT d.id FROM webhook_deliveries AS d
+     WHERE d.id IN (SELECT delivery_id FROM given) AND d.status = 'pending'
+     ORDER BY d.id
+       FOR NO KEY UPDATE
   ), changed AS (
     UPDATE webhook_deliveries AS d
        SET attempts = d.attempts + 1, status = g.status,
            delivered_at = CASE WHEN g.status = 'delivered' THEN now() END,
            next_attempt_at = clock_timestamp() + g.next_attempt_in_ms * interval '1 millisecond'
-      FROM given AS g
+      FROM given AS g JOIN locked ON locked.id = g.delivery_id
      WHERE d.id = g.delivery_id AND d.status = 'pending'
     RETURNING d.id
   ), logged AS (
@@ -158,13 +169,18 @@ const RECORD = `
     SELECT g.delivery_id, g.attempted_at, g.duration_ms, g.status_code, g.error
       FROM given AS g JOIN changed ON changed.id = g.delivery_id
   ), outcomes AS (
-    SELECT g.webhook_id, NOT bool_or(g.status = 'delivered') AS failed
+    SELECT g.webhook_id, NOT bool_or(g.status = 'delivered') AS failed, bool_or(g.may_disable) AS may_disable
       FROM given AS g JOIN changed ON changed.id = g.delivery_id
      GROUP BY g.webhook_id
+  ), concerned AS MATERIALIZED (
+    SELECT w.id FROM webhooks AS w JOIN outcomes AS o ON o.webhook_id = w.id
+     WHERE (w.failing_since IS NULL) = o.failed OR o.may_disable
+     ORDER BY w.id
+       FOR NO KEY UPDATE OF w
   ), noted AS (
     UPDATE webhooks AS w
        SET failing_since = CASE WHEN o.failed THEN coalesce(w.failing_since, now()) END
-      FROM outcomes AS o
+      FROM outcomes AS o JOIN concerned ON concerned.id = o.webhook_id
      WHERE w.id = o.webhook_id AND (w.failing_since IS NULL) = o.failed
   )
   SELECT id FROM changed`

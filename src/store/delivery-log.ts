@@ -86,7 +86,9 @@ const AGAIN = `status = 'pending', attempts = 0, next_attempt_at = now(), delive
 /** Sends one again, from the start of the retry times. Null if the webhook has no such delivery. */
 export async function replayDelivery(db: Knex, webhookId: string, id: string): Promise<Delivery | null> {
   const { rows } = await db.raw<{ rows: unknown[] }>(
-    `UPDATE webhook_deliveries SET ${AGAIN} WHERE id = :id AND webhook_id = :webhookId RETURNING id`,
+    `UPDATE webhook_deliveries SET ${AGAIN} WHERE id = :id
+        AND webhook_id = (SELECT id FROM webhooks WHERE id = :webhookId AND deleted_at IS NULL)
+      RETURNING id`,
     { id, webhookId },
   )
   return rows.length > 0 ? loadDelivery(db, id) : null
@@ -99,7 +101,7 @@ export async function replayDelivery(db: Knex, webhookId: string, id: string): P
 export async function replayRange(db: Knex, webhookId: string, range: ReplayRange): Promise<number | null> {
   const { rows } = await db.raw<{ rows: { webhooks: number; replayed: number }[] }>(
     `WITH webhook AS (
-       SELECT id, kinds, statuses FROM webhooks WHERE id = :webhookId
+       SELECT id, kinds, statuses FROM webhooks WHERE id = :webhookId AND deleted_at IS NULL
      ), replayed AS (
        INSERT INTO webhook_deliveries AS d (webhook_id, position)
        SELECT w.id, o.position
@@ -127,7 +129,7 @@ export async function addTestDelivery(
 ): Promise<Delivery | null> {
   const { rows } = await db.raw<{ rows: { id: string }[] }>(
     `INSERT INTO webhook_deliveries (webhook_id, test)
-     SELECT id, CAST(:test AS jsonb) FROM webhooks WHERE id = :webhookId RETURNING id`,
+     SELECT id, CAST(:test AS jsonb) FROM webhooks WHERE id = :webhookId AND deleted_at IS NULL RETURNING id`,
     { webhookId, test: JSON.stringify(test) },
   )
   return rows[0] ? loadDelivery(db, rows[0].id) : null

@@ -1,11 +1,13 @@
 import type { Knex } from 'knex'
 import { countOpen, countUnsent, countWebhooks } from './counts.ts'
+import type { ExchangeOfChain } from './event-cursors.ts'
 import { prepared } from './statement.ts'
 
 /** What the metrics show of the database, all of it from indexes. */
 export async function readGauges(
   db: Knex,
-  { chain, hasExchange }: { chain: string; hasExchange: boolean },
+  chain: string,
+  exchange: ExchangeOfChain | null,
 ): Promise<{
   openTransactions: Readonly<Record<string, number>>
   oldestPendingAgeSeconds: number
@@ -15,10 +17,10 @@ export async function readGauges(
   followedBlockNumber: number | null
 }> {
   const [openTransactions, unsentEvents, webhooks, [ages]] = await Promise.all([
-    countOpen(db),
-    countUnsent(db, { hasExchange }),
+    countOpen(db, chain),
+    countUnsent(db, exchange),
     countWebhooks(db),
-    prepared<Ages>(db, 'confirmd-gauges-1', AGES, { chain }),
+    prepared<Ages>(db, 'confirmd-gauges-3', AGES, { chain, prefix: exchange?.prefix ?? '' }),
   ])
   const { oldest_pending, oldest_unannounced, oldest_undelivered, followed } = ages ?? {}
   return {
@@ -27,7 +29,7 @@ export async function readGauges(
     unsentEvents: { ...unsentEvents },
     oldestUnsentEventAgeSeconds: {
       webhooks: Number(oldest_undelivered ?? 0),
-      ...(hasExchange ? { exchange: Number(oldest_unannounced ?? 0) } : {}),
+      ...(exchange ? { exchange: Number(oldest_unannounced ?? 0) } : {}),
     },
     webhooks: { ...webhooks },
     followedBlockNumber: followed ? Number(followed) : null,
@@ -48,11 +50,12 @@ interface Ages {
 const AGES = `
   SELECT
     (SELECT extract(epoch FROM now() - min(created_at)) FROM transaction_history
-      WHERE status = 'pending' AND parked_at IS NULL) AS oldest_pending,
+      WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL) AS oldest_pending,
     extract(epoch FROM now() - least(
-      (SELECT min(created_at) FROM outbox WHERE sequence IS NULL),
+      (SELECT min(created_at) FROM outbox WHERE sequence IS NULL AND chain = :chain),
       (SELECT created_at FROM outbox
-        WHERE sequence > (SELECT sequence FROM event_cursors WHERE name = 'announced')
+        WHERE chain = :chain AND sequence > (
+          SELECT sequence FROM event_cursors WHERE name = 'announced' AND prefix = :prefix AND chain = :chain)
         ORDER BY sequence LIMIT 1))) AS oldest_unannounced,
     (SELECT extract(epoch FROM now() - min(d.created_at))
        FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id

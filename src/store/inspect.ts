@@ -17,7 +17,7 @@ export interface DatabaseReport {
 
 const TABLES = [
   ...['transaction_history', 'outbox', 'chain_cursors', 'event_cursors', 'webhooks', 'webhook_deliveries'],
-  ...['webhook_attempts', 'processes', 'activity'],
+  ...['webhook_attempts', 'processes', 'activity', 'handled_kinds', 'chains', 'feed_epochs'],
 ]
 
 /** Tables that are not there are left out: they are the migrations' matter. */

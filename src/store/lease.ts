@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import type { Transaction } from '../domain/transaction.ts'
-import { type TransactionRow, toTransaction } from './transaction-row.ts'
+import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
 
 /**
  * Takes pending rows whose look is overdue by more than the grace: their message is lost or late.
@@ -8,20 +8,20 @@ import { type TransactionRow, toTransaction } from './transaction-row.ts'
  */
 export async function leaseOverdue(
   db: Knex,
-  { graceMs, limit }: { graceMs: number; limit: number },
+  { chain, graceMs, limit }: { chain: string; graceMs: number; limit: number },
 ): Promise<Transaction[]> {
   const { rows } = await db.raw<{ rows: TransactionRow[] }>(
-    `UPDATE transaction_history
+    `UPDATE transaction_history AS t
         SET next_check_at = clock_timestamp(), updated_at = now()
       WHERE id IN (
         SELECT id FROM transaction_history
-         WHERE status = 'pending' AND parked_at IS NULL
+         WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL
            AND next_check_at < now() - :graceMs * interval '1 millisecond'
          ORDER BY next_check_at
          LIMIT :limit
            FOR NO KEY UPDATE SKIP LOCKED)
-     RETURNING *`,
-    { graceMs, limit },
+     RETURNING ${COLUMNS_OF_T}`,
+    { chain, graceMs, limit },
   )
   return rows.map(toTransaction)
 }
@@ -32,19 +32,20 @@ export async function leaseOverdue(
  */
 export async function leaseWatched(
   db: Knex,
-  { intervalMs, limit }: { intervalMs: number; limit: number },
+  { chain, intervalMs, limit }: { chain: string; intervalMs: number; limit: number },
 ): Promise<{ transactions: Transaction[]; now: Date }> {
   const { rows } = await db.raw<{ rows: (TransactionRow & { now: Date })[] }>(
-    `UPDATE transaction_history
+    `UPDATE transaction_history AS t
         SET next_check_at = clock_timestamp() + :intervalMs * interval '1 millisecond', updated_at = now()
       WHERE id IN (
         SELECT id FROM transaction_history
-         WHERE status IN ('stalled', 'expired', 'replaced') AND parked_at IS NULL AND next_check_at <= now()
+         WHERE chain = :chain AND status IN ('stalled', 'expired', 'replaced') AND parked_at IS NULL
+           AND next_check_at <= now()
          ORDER BY next_check_at
          LIMIT :limit
            FOR NO KEY UPDATE SKIP LOCKED)
-     RETURNING *, clock_timestamp() AS now`,
-    { intervalMs, limit },
+     RETURNING ${COLUMNS_OF_T}, clock_timestamp() AS now`,
+    { chain, intervalMs, limit },
   )
   return { transactions: rows.map(toTransaction), now: rows[0]?.now ?? new Date() }
 }
@@ -58,22 +59,22 @@ export interface Leased {
 /** Takes due pending rows for checking; they are due again when the lease ends without a result. */
 export async function leaseDue(
   db: Knex,
-  { leaseMs, limit }: { leaseMs: number; limit: number },
+  { chain, leaseMs, limit }: { chain: string; leaseMs: number; limit: number },
 ): Promise<Leased[]> {
   const { rows } = await db.raw<{ rows: (TransactionRow & { lease_count: number })[] }>(
-    `UPDATE transaction_history
+    `UPDATE transaction_history AS t
         SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond',
             lease_count = lease_count + 1
       WHERE id IN (
         SELECT id FROM transaction_history
-         WHERE status = 'pending' AND parked_at IS NULL
+         WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL
            AND next_check_at <= now()
            AND (leased_until IS NULL OR leased_until <= now())
          ORDER BY next_check_at
          LIMIT :limit
            FOR NO KEY UPDATE SKIP LOCKED)
-     RETURNING *`,
-    { leaseMs, limit },
+     RETURNING ${COLUMNS_OF_T}, t.lease_count`,
+    { chain, leaseMs, limit },
   )
   return rows.map((row) => ({ transaction: toTransaction(row), leaseCount: row.lease_count }))
 }
@@ -86,7 +87,11 @@ export async function renewLeases(
   await db.raw(
     `UPDATE transaction_history
         SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
-      WHERE id = ANY(:ids) AND leased_until IS NOT NULL`,
+      WHERE id IN (
+        SELECT id FROM transaction_history
+         WHERE id = ANY(:ids) AND leased_until IS NOT NULL
+         ORDER BY id
+           FOR NO KEY UPDATE)`,
     { leaseMs, ids: [...ids] },
   )
 }

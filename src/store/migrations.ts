@@ -1,29 +1,23 @@
-import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Knex } from 'knex'
+import { listMigrations } from './migration-files.ts'
+import { readMigrationLockHolders } from './migration-lock.ts'
+import { missingMigrations, ranMigrations, runMigrations } from './migration-runner.ts'
 
-const DIRECTORY = fileURLToPath(new URL('../../migrations', import.meta.url))
-const EXTENSION = '.js'
+const FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
 const TABLE = 'confirmd_migrations'
 
-const migrationConfig: Knex.MigratorConfig = {
-  directory: DIRECTORY,
-  loadExtensions: [EXTENSION],
-  tableName: TABLE,
-  // A newer release may have migrated already while this one still runs or is rolled back to.
-  disableMigrationsListValidation: true,
-}
-
 /** Brings the schema up to this release; returns the names of the migrations it ran. */
-export async function migrate(db: Knex): Promise<string[]> {
-  const [, ran] = (await db.migrate.latest(migrationConfig)) as [number, string[]]
-  return ran
+export async function migrate(
+  url: string,
+  say: (message: string) => void = () => undefined,
+): Promise<string[]> {
+  return runMigrations({ url, folder: FOLDER, table: TABLE, say })
 }
 
-/** The migrations of this release that the database does not have yet. */
-export async function pendingMigrations(db: Knex): Promise<string[]> {
-  const [, pending] = (await db.migrate.list(migrationConfig)) as [unknown, { file: string }[]]
-  return pending.map(({ file }) => file)
+/** The migrations of this release that the database does not have yet. Only reads. */
+export async function pendingMigrations(db: Knex): Promise<readonly string[]> {
+  return missingMigrations(db, { folder: FOLDER, table: TABLE })
 }
 
 /** How the schema of a database and this release stand to each other. */
@@ -32,20 +26,16 @@ export interface MigrationState {
   readonly missing: readonly string[]
   /** In the database, and not of this release: a newer one brought them. */
   readonly unknown: readonly string[]
-  /** Whether somebody migrates now, or was interrupted. */
-  readonly isLocked: boolean
+  /** Who migrates now, in words. */
+  readonly running: readonly string[]
 }
 
-/** Only reads: knex would make its tables first. */
 export async function readMigrationState(db: Knex): Promise<MigrationState> {
-  const own = (await readdir(DIRECTORY)).filter((name) => name.endsWith(EXTENSION)).sort()
-  const hasTable = await db.schema.hasTable(TABLE)
-  const ran: { name: string }[] = hasTable ? await db(TABLE).select('name').orderBy('id') : []
-  const locked = hasTable ? await db(`${TABLE}_lock`).where({ is_locked: 1 }) : []
-  const names = ran.map(({ name }) => name)
+  const own = await listMigrations(FOLDER)
+  const names = await ranMigrations(db, TABLE)
   return {
     missing: own.filter((name) => !names.includes(name)),
     unknown: names.filter((name) => !own.includes(name)),
-    isLocked: locked.length > 0,
+    running: await readMigrationLockHolders(db),
   }
 }

@@ -5,16 +5,16 @@ import { prepared } from './statement.ts'
 /** Writes events in their order, inside the transaction that makes them true. */
 export async function insertEvents(trx: Knex.Transaction, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return
-  const rows = events.map(({ subject, transactionId, status, kind, traceParent, data }) => {
-    return { subject, transaction_id: transactionId, status, kind, trace_parent: traceParent, data }
+  const rows = events.map(({ subject, transactionId, chain, status, kind, traceParent, data }) => {
+    return { subject, transaction_id: transactionId, chain, status, kind, trace_parent: traceParent, data }
   })
   await prepared(
     trx,
-    'confirmd-insert-events-2',
-    `INSERT INTO outbox (id, subject, transaction_id, status, kind, trace_parent, data)
-     SELECT gen_random_uuid(), subject, transaction_id, status, kind, trace_parent, data
+    'confirmd-insert-events-3',
+    `INSERT INTO outbox (id, subject, transaction_id, chain, status, kind, trace_parent, data)
+     SELECT gen_random_uuid(), subject, transaction_id, chain, status, kind, trace_parent, data
        FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-         AS given (subject text, transaction_id uuid, status text, kind text, trace_parent text, data jsonb)`,
+         AS given (subject text, transaction_id uuid, chain text, status text, kind text, trace_parent text, data jsonb)`,
     { rows: JSON.stringify(rows) },
   )
 }

@@ -48,8 +48,8 @@ interface ProcessRow {
 export async function listProcesses(db: Knex): Promise<SeenProcess[]> {
   const rows = await prepared<ProcessRow>(
     db,
-    'confirmd-list-processes-1',
-    `SELECT * FROM processes WHERE seen_at >= now() - ${GONE_AFTER} ORDER BY started_at, id`,
+    'confirmd-list-processes-2',
+    `SELECT id, role, host, pid, version, started_at, seen_at, state FROM processes WHERE seen_at >= now() - ${GONE_AFTER} ORDER BY started_at, id`,
     {},
   )
   return rows.map(({ started_at: startedAt, seen_at: seenAt, ...row }) => ({ ...row, startedAt, seenAt }))

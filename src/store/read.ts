@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Look } from '../domain/look.ts'
 import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
+import { CHAINS } from './chain-names.ts'
 import { type StoredLook, toLook } from './looks.ts'
 import { prepared } from './statement.ts'
 import { together } from './together.ts'
@@ -43,35 +44,40 @@ export async function loadWithLooks(
 }
 
 /**
- * For checks, most of which find their row settled: then only that is said, and the row is not read. Null for an
- * id that has no row.
+ * For checks, most of which find their row settled: then only that is said, and the row is not read; nor is one of
+ * another chain. Null for an id that has no row.
  */
 export async function loadOpenTogether(
   db: Knex,
+  chain: string,
   ids: readonly string[],
-): Promise<PromiseSettledResult<LoadedTransaction | 'settled' | null>[]> {
+): Promise<PromiseSettledResult<LoadedTransaction | 'settled' | 'elsewhere' | null>[]> {
   return together(ids, async (each) => {
     const distinct = [...new Set(each)]
     const rows = await prepared<LoadedRow>(
       db,
-      'confirmd-load-open-1',
-      `SELECT t.id AS found_id, clock_timestamp() AS now, open.*
+      'confirmd-load-open-2',
+      `SELECT t.id AS found_id, t.chain = :chain AS is_ours, clock_timestamp() AS now, open.*
          FROM transaction_history AS t
          LEFT JOIN LATERAL (
-           SELECT ${COLUMNS_WITHOUT_RECEIPT} WHERE t.status IN (${OPEN_STATUS_LIST})
+           SELECT ${COLUMNS_WITHOUT_RECEIPT} WHERE t.chain = :chain AND t.status IN (${OPEN_STATUS_LIST})
          ) AS open ON true
         WHERE t.id = ANY(:ids)`,
-      { ids: distinct },
+      { chain, ids: distinct },
     )
     const loaded = new Map(rows.map((row) => [row.found_id, toLoaded(row)]))
     return each.map((id) => loaded.get(id) ?? null)
   })
 }
 
-/** Without the columns of the transaction if it is settled. */
-type LoadedRow = { readonly found_id: string; readonly now: Date } & (TransactionRow | { readonly id: null })
+/** Without the columns of the transaction if it is settled or of another chain. */
+type LoadedRow = { readonly found_id: string; readonly is_ours: boolean; readonly now: Date } & (
+  | TransactionRow
+  | { readonly id: null }
+)
 
-function toLoaded(row: LoadedRow): LoadedTransaction | 'settled' {
+function toLoaded(row: LoadedRow): LoadedTransaction | 'settled' | 'elsewhere' {
+  if (!row.is_ours) return 'elsewhere'
   return row.id === null ? 'settled' : { transaction: toTransaction(row), now: row.now }
 }
 
@@ -117,7 +123,11 @@ export async function count(db: Knex, which: TransactionSelection): Promise<numb
 
 function selected(db: Knex, which: TransactionSelection) {
   const query = db<TransactionRow>('transaction_history')
-  if (which.txHash !== undefined) query.where('tx_hash', which.txHash.toLowerCase())
+  if (which.txHash !== undefined) {
+    query.where('tx_hash', which.txHash.toLowerCase())
+    // The index begins with the chain: one look-up for each. PostgreSQL before 18 would read all of the index.
+    if (which.chain === undefined) query.whereRaw(`chain = ANY(ARRAY(${CHAINS}))`)
+  }
   if (which.chain !== undefined) query.where('chain', which.chain)
   if (which.status !== undefined) query.where('status', which.status)
   if (which.kind !== undefined) query.where('kind', which.kind)

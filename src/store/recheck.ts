@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Transaction } from '../domain/transaction.ts'
 import { OPEN_STATUSES } from '../domain/transaction.ts'
+import { inMs } from './time.ts'
 import { type TransactionRow, toTransaction } from './transaction-row.ts'
 
 /**
@@ -16,7 +17,7 @@ export async function reopen(db: Knex, id: string): Promise<Transaction | null> 
       retry_count: 0,
       handler_attempts: 0,
       consecutive_errors: 0,
-      next_check_at: db.fn.now(),
+      next_check_at: inMs(db, 0),
       leased_until: null,
       lease_count: 0,
       absent_checks: 0,

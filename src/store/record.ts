@@ -7,8 +7,8 @@ import { together } from './together.ts'
 import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
 
 /**
- * Records transactions as pending, due at once. The unique key on (chain, tx_hash) decides between concurrent
- * registrations, of this batch too, so exactly one of them is `recorded`.
+ * Records transactions as pending, due at once. The unique key on (chain, tx_hash, kind) decides between
+ * concurrent registrations, of this batch too, so exactly one of them is `recorded`.
  */
 export async function recordTogether(
   db: Knex,
@@ -69,17 +69,17 @@ const GIVEN = `jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
 
 type Inserted = Pick<TransactionRow, 'id' | 'created_at' | 'next_check_at'>
 
-/** In the order of the key: two batches that share hashes wait for each other, and never in a circle. */
+/** In the order of the key: two batches that share keys wait for each other, and never in a circle. */
 async function insert(db: Knex, contents: readonly Content[]): Promise<Inserted[]> {
   return prepared<Inserted>(
     db,
-    'confirmd-record-1',
+    'confirmd-record-2',
     `INSERT INTO transaction_history AS t
             (id, chain, tx_hash, kind, payload, sender, nonce, correlation_id, trace_parent)
      SELECT id, chain, tx_hash, kind, payload -> 0, sender, nonce, correlation_id, trace_parent
        FROM ${GIVEN}
-      ORDER BY chain, tx_hash
-     ON CONFLICT (chain, tx_hash) DO NOTHING
+      ORDER BY chain, tx_hash, kind
+     ON CONFLICT (chain, tx_hash, kind) DO NOTHING
      RETURNING t.id, t.created_at, t.next_check_at`,
     { rows: JSON.stringify(contents) },
   )
@@ -92,13 +92,12 @@ async function findKnown(
   if (contents.length === 0) return []
   return prepared(
     db,
-    'confirmd-known-1',
+    'confirmd-known-2',
     `SELECT ${COLUMNS_OF_T}, given.id AS asked_id,
-            t.kind = given.kind
-              AND t.payload = given.payload -> 0
+            t.payload = given.payload -> 0
               AND t.sender IS NOT DISTINCT FROM given.sender
               AND t.nonce IS NOT DISTINCT FROM given.nonce AS same_content
-       FROM ${GIVEN} JOIN transaction_history AS t USING (chain, tx_hash)`,
+       FROM ${GIVEN} JOIN transaction_history AS t USING (chain, tx_hash, kind)`,
     { rows: JSON.stringify(contents) },
   )
 }

@@ -13,6 +13,7 @@ import { isRefusedData, reasonOf } from './statement-errors.ts'
 import { isoTime } from './time.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
 import { OPEN_STATUS_LIST, type TransactionRow, toSeen } from './transaction-row.ts'
+import type { WriteLimits } from './write-limits.ts'
 import { READ_WRITE_INSIDE, RELEASE_GUARD, withWriteSession } from './write-session.ts'
 
 /** Runs inside the settle's transaction; if it throws, nothing of the settle remains. */
@@ -47,6 +48,7 @@ export type SettleOutcome =
 export function settleTogether(
   db: Knex,
   settlements: readonly Settlement[],
+  limits: WriteLimits,
 ): Promise<PromiseSettledResult<SettleOutcome>[]> {
   return firstOfEach(
     settlements,
@@ -57,7 +59,7 @@ export function settleTogether(
         firsts,
         (items) =>
           items.some(({ businessWrite }) => businessWrite)
-            ? settleAndWrite(db, items)
+            ? settleAndWrite(db, items, limits)
             : settle(db, items).then(({ outcomes: settled }) => settled),
         withoutFailed,
       )
@@ -105,8 +107,12 @@ function asOfOne(
   return outcome
 }
 
-async function settleAndWrite(db: Knex, settlements: readonly Settlement[]): Promise<SettleOutcome[]> {
-  return withWriteSession(db, async (trx) => {
+async function settleAndWrite(
+  db: Knex,
+  settlements: readonly Settlement[],
+  limits: WriteLimits,
+): Promise<SettleOutcome[]> {
+  return withWriteSession(db, limits, async (trx) => {
     const begun = await trx.raw<{ rows: { pid?: number }[] }[]>(READ_WRITE_INSIDE)
     const pid = begun.flatMap(({ rows }) => rows)[0]?.pid ?? 0
     const { outcomes, xid } = await settle(trx, settlements)
@@ -120,7 +126,11 @@ async function settleAndWrite(db: Knex, settlements: readonly Settlement[]): Pro
         ? [{ id, kind, run: (own: Knex.Transaction) => businessWrite(own, outcome.transaction) }]
         : []
     })
-    const failures = await runBusinessWrites(trx, writes, { xid, terminate: () => terminate(db, pid) })
+    const failures = await runBusinessWrites(trx, writes, {
+      xid,
+      limits,
+      terminate: () => terminate(db, pid),
+    })
     if (failures.size > 0) throw new WritesFailed(failures)
     await commitVerified(trx, xid)
     return outcomes
@@ -200,8 +210,8 @@ const SETTLE = `
               AND EXISTS (SELECT 1 FROM handled_kinds AS h WHERE h.chain = given.chain))
   RETURNING ${CHANGEABLE.map((column) => `t.${column}`).join(', ')}
   ), announced AS (
-    INSERT INTO outbox (id, subject, transaction_id, status, kind, trace_parent, data)
-    SELECT gen_random_uuid(), 'transaction', settled.id, given.status, given.kind, given.trace_parent,
+    INSERT INTO outbox (id, subject, transaction_id, chain, status, kind, trace_parent, data)
+    SELECT gen_random_uuid(), 'transaction', settled.id, given.chain, given.status, given.kind, given.trace_parent,
            given.view || jsonb_build_object(
              'retryCount', settled.retry_count,
              'lastCheckedAt', ${isoTime('settled.last_checked_at')},
@@ -240,7 +250,7 @@ async function settle(
       view: viewTransaction(toSettled(settlement, asRead(transaction))),
     }
   })
-  const changed = await prepared<Changeable & { xid: string }>(db, 'confirmd-settle-3', SETTLE, {
+  const changed = await prepared<Changeable & { xid: string }>(db, 'confirmd-settle-4', SETTLE, {
     rows: JSON.stringify(rows),
     ids: rows.map(({ id }) => id),
   })

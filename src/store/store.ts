@@ -6,8 +6,9 @@ import { countOpen, countUnsent, countWebhooks } from './counts.ts'
 import { pingDatabase } from './database.ts'
 import { createRecordAttempt, leaseDeliveries } from './deliveries.ts'
 import { addTestDelivery, listDeliveries, replayDelivery, replayRange } from './delivery-log.ts'
+import { beginEpoch, readEpochs } from './epochs.ts'
 import { readCursors } from './event-cursors.ts'
-import { readEvents } from './feed.ts'
+import { endOfScan, type FeedQuery, readEvents } from './feed.ts'
 import {
   findOpen,
   oldestOpen,
@@ -27,6 +28,7 @@ import { expire, settleReplaced, stall } from './steps.ts'
 import { listTransactionEvents } from './transaction-events.ts'
 import { markUnpublished } from './unpublished.ts'
 import { recordLook } from './wait.ts'
+import { workOnWebhooks } from './webhook-work.ts'
 import {
   createWebhook,
   deleteWebhook,
@@ -36,15 +38,23 @@ import {
   updateWebhook,
 } from './webhooks.ts'
 import { beginWriteAttempt, noteReason, park, recordRefusal, recordWriteFailure } from './write-attempts.ts'
+import { writeLimits } from './write-limits.ts'
 
 type WithoutDb<F> = F extends (db: Knex, ...args: infer A) => infer R ? (...args: A) => R : never
 
+export interface StoreOptions {
+  /** What hands out, counts or checks rows does it for this chain alone. */
+  readonly chain: string
+  /** Limit of one business write. Left out: no business write of this process takes long. */
+  readonly handlerTimeoutMs?: number
+}
+
 /** Every statement of the flows, bound to one pool. Transactions begin and end inside each of them. */
-export function createStore(db: Knex) {
+export function createStore(db: Knex, { chain, handlerTimeoutMs = 0 }: StoreOptions) {
   const bind = <F extends (db: Knex, ...args: never[]) => unknown>(f: F) =>
     ((...args: never[]) => f(db, ...args)) as WithoutDb<F>
   return {
-    ...createBatches(db),
+    ...createBatches(db, { chain, limits: writeLimits(handlerTimeoutMs) }),
     load: bind(load),
     loadWithLooks: bind(loadWithLooks),
     list: bind(list),
@@ -64,8 +74,8 @@ export function createStore(db: Knex) {
     reopen: bind(reopen),
     park: bind(park),
     markUnpublished: bind(markUnpublished),
-    leaseOverdue: bind(leaseOverdue),
-    leaseWatched: bind(leaseWatched),
+    leaseOverdue: (options: { graceMs: number; limit: number }) => leaseOverdue(db, { chain, ...options }),
+    leaseWatched: (options: { intervalMs: number; limit: number }) => leaseWatched(db, { chain, ...options }),
     readCursor: bind(readCursor),
     saveCursor: bind(saveCursor),
     rewindCursor: bind(rewindCursor),
@@ -73,12 +83,15 @@ export function createStore(db: Knex) {
     findOpen: bind(findOpen),
     wakeWatched: bind(wakeWatched),
     scheduleEndedChecks: bind(scheduleEndedChecks),
-    countOpen: bind(countOpen),
+    countOpen: () => countOpen(db, chain),
     findDecided: bind(findDecided),
     advance: bind(advance),
     keepLease: bind(keepLease),
-    readEvents: bind(readEvents),
-    readCursors: bind(readCursors),
+    beginEpoch: () => beginEpoch(db),
+    readEpochs: bind(readEpochs),
+    readEvents: (query: FeedQuery) => readEvents(db, chain, query),
+    endOfScan: (scan: { after: number; events: number }) => endOfScan(db, chain, scan),
+    readCursors: () => readCursors(db, chain),
     leaseDeliveries: bind(leaseDeliveries),
     recordAttempt: createRecordAttempt(db),
     createWebhook: bind(createWebhook),
@@ -91,6 +104,7 @@ export function createStore(db: Knex) {
     listDeliveries: bind(listDeliveries),
     replayDelivery: bind(replayDelivery),
     replayRange: bind(replayRange),
+    workOnWebhooks: bind(workOnWebhooks),
     listTransactionEvents: bind(listTransactionEvents),
     addActivity: bind(addActivity),
     readActivity: bind(readActivity),

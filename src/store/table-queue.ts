@@ -6,6 +6,8 @@ import { countOpen } from './counts.ts'
 import { endLease, type Leased, leaseDue, renewLeases } from './lease.ts'
 
 export interface TableQueueOptions {
+  /** Only the checks of this chain are handed out. */
+  readonly chain: string
   /** Most checks in hand at once. */
   readonly prefetch: number
   /** Look for due rows this often on average while there are none. */
@@ -38,7 +40,7 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
 
   async function take(limit: number): Promise<Leased[]> {
     try {
-      return await leaseDue(db, { leaseMs: options.leaseMs, limit })
+      return await leaseDue(db, { chain: options.chain, leaseMs: options.leaseMs, limit })
     } catch (error) {
       options.onError(error)
       return []
@@ -48,11 +50,9 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
   function start(handler: CheckHandler, { transaction, leaseCount }: Leased): void {
     const check = checkOf(transaction)
     const { id } = check
-    const deliveryCount = leaseCount - 1
     const finished: Promise<void> = handler({
       message: { kind: 'check', check },
-      redelivered: false,
-      deliveryCount,
+      redelivered: leaseCount > 1,
     })
       .then(async (disposition) => {
         const isUntouched = disposition.kind === 'wait' && disposition.isRowUntouched
@@ -94,7 +94,7 @@ export function createTableQueue(db: Knex, options: TableQueueOptions): CheckQue
     },
     isConsuming: () => stop !== null && !stop.signal.aborted,
     depths: async () => {
-      const { pending, overdue } = await countOpen(db)
+      const { pending, overdue } = await countOpen(db, options.chain)
       return { due: overdue, waiting: pending - overdue }
     },
     // The rows are the queue: nothing of it is ever lost.

@@ -1,4 +1,5 @@
 import { fulfilled, rejected } from '../domain/batch.ts'
+import { againAfterDeadlock } from './deadlock.ts'
 import { isOfTheServer } from './statement-errors.ts'
 
 /**
@@ -13,7 +14,7 @@ export async function together<I, O>(
   partsAfter: (items: readonly I[], error: unknown) => readonly (readonly I[])[] = halvesAfter,
 ): Promise<PromiseSettledResult<O>[]> {
   try {
-    return (await work(items)).map(fulfilled)
+    return (await againAfterDeadlock(() => work(items))).map(fulfilled)
   } catch (error) {
     const parts = items.length > 1 ? partsAfter(items, error) : []
     if (parts.length === 0) return items.map(() => rejected(error))

@@ -8,8 +8,12 @@ export async function markUnpublished(db: Knex, ids: readonly string[], graceMs:
   await db.raw(
     `UPDATE transaction_history
         SET next_check_at = LEAST(next_check_at, clock_timestamp() - (:graceMs + 1) * interval '1 millisecond')
-      WHERE id = ANY(:ids) AND status = 'pending' AND parked_at IS NULL
-        AND next_check_at <= clock_timestamp()`,
+      WHERE id IN (
+        SELECT id FROM transaction_history
+         WHERE id = ANY(:ids) AND status = 'pending' AND parked_at IS NULL
+           AND next_check_at <= clock_timestamp()
+         ORDER BY id
+           FOR NO KEY UPDATE)`,
     { ids: [...ids], graceMs },
   )
 }

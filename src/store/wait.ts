@@ -19,8 +19,11 @@ export interface Wait {
   readonly look: Look
 }
 
-/** `moved`: the row has moved on, or another copy schedules its check. `busy`: the row is locked; nothing was written. */
-export type WaitOutcome = 'recorded' | 'moved' | 'busy'
+/**
+ * When the next check is due. `moved`: the row has moved on, or another copy schedules its check. `busy`: the row is
+ * locked; nothing was written.
+ */
+export type WaitOutcome = { readonly nextCheckAt: Date } | 'moved' | 'busy'
 
 export async function recordWaitsTogether(
   db: Knex,
@@ -63,9 +66,9 @@ const UPDATE = `
          looks = ${withLook('t', 'given.look')}
     FROM given JOIN locked USING (id)
    WHERE t.id = given.id AND t.status = 'pending' AND t.retry_count = given.expected
-  RETURNING t.id, given.expected
+  RETURNING t.id, given.expected, t.next_check_at
   )
-  SELECT given.id, given.expected, recorded.id IS NOT NULL AS recorded, locked.id IS NULL AS passed_over
+  SELECT given.id, given.expected, recorded.next_check_at, locked.id IS NULL AS passed_over
     FROM given LEFT JOIN recorded USING (id, expected) LEFT JOIN locked ON locked.id = given.id`
 
 async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<WaitOutcome[]> {
@@ -83,7 +86,7 @@ async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<WaitOutcom
       look: toStoredLook(look),
     }),
   )
-  const answers = await prepared<WaitRow>(db, 'confirmd-wait-2', UPDATE, {
+  const answers = await prepared<WaitRow>(db, 'confirmd-wait-3', UPDATE, {
     rows: JSON.stringify(rows),
     ids: waits.map(({ id }) => id),
   })
@@ -94,13 +97,14 @@ async function recordWaits(db: Knex, waits: readonly Wait[]): Promise<WaitOutcom
 interface WaitRow {
   readonly id: string
   readonly expected: number
-  readonly recorded: boolean
+  /** Null if the wait was not recorded. */
+  readonly next_check_at: Date | null
   /** Locked by somebody else, or not pending any more; a check that comes back finds out which. */
   readonly passed_over: boolean
 }
 
-function outcomeOf({ recorded, passed_over }: WaitRow): WaitOutcome {
-  if (recorded) return 'recorded'
+function outcomeOf({ next_check_at: nextCheckAt, passed_over }: WaitRow): WaitOutcome {
+  if (nextCheckAt) return { nextCheckAt }
   return passed_over ? 'busy' : 'moved'
 }
 

@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 import { webhookDisabledEvent } from '../domain/event.ts'
-import type { Webhook, WebhookChange, WebhookFields } from '../domain/webhook.ts'
+import type { Disabling, Webhook, WebhookChange, WebhookFields } from '../domain/webhook.ts'
 import { insertEvents } from './outbox.ts'
+import { resumeDeliveries } from './webhook-work.ts'
 
 export interface WebhookRow {
   readonly id: string
@@ -51,7 +52,7 @@ export interface NewWebhook extends WebhookFields, Pick<Webhook, 'id'> {
 export async function createWebhook(db: Knex, given: NewWebhook, most: number): Promise<Webhook | null> {
   return db.transaction(async (trx) => {
     await trx.raw("SELECT pg_advisory_xact_lock(hashtextextended('confirmd webhooks', 0))")
-    const [found] = await trx('webhooks').count<{ count: string }[]>('* as count')
+    const [found] = await trx('webhooks').whereNull('deleted_at').count<{ count: string }[]>('* as count')
     if (Number(found?.count) >= most) return null
     const [row] = await trx<WebhookRow & { secret: string }>('webhooks')
       .insert({ ...given, kinds: given.kinds && [...given.kinds] })
@@ -61,39 +62,47 @@ export async function createWebhook(db: Knex, given: NewWebhook, most: number): 
 }
 
 export async function listWebhooks(db: Knex): Promise<Webhook[]> {
-  const rows = await db<WebhookRow>('webhooks').select(COLUMNS).orderBy('id')
+  const rows = await db<WebhookRow>('webhooks').whereNull('deleted_at').select(COLUMNS).orderBy('id')
   return rows.map(toWebhook)
 }
 
 export async function loadWebhook(db: Knex, id: string): Promise<Webhook | null> {
-  const row = await db<WebhookRow>('webhooks').where({ id }).first(COLUMNS)
+  const row = await db<WebhookRow>('webhooks').where({ id }).whereNull('deleted_at').first(COLUMNS)
   return row ? toWebhook(row) : null
 }
 
-/** Null if there is none. What waits for one that is switched on again is due at once. */
+/**
+ * Null if there is none. What waits for one that is switched on again is due at once: the first batch of it before this
+ * resolves, the rest soon.
+ */
 export async function updateWebhook(db: Knex, id: string, change: WebhookChange): Promise<Webhook | null> {
-  return db.transaction(async (trx) => {
-    const { enabled, ...rest } = change
-    const [row] = await trx('webhooks')
-      .where({ id })
-      .update({
-        ...rest,
-        ...(enabled === undefined ? {} : { enabled }),
-        ...(enabled === true ? { disabled_reason: null, failing_since: null } : {}),
-        updated_at: trx.fn.now(),
-      })
-      .returning(COLUMNS)
-    if (row && enabled === true) {
-      await trx('webhook_deliveries')
-        .where({ webhook_id: id, status: 'pending' })
-        .update({ next_attempt_at: trx.fn.now() })
-    }
-    return row ? toWebhook(row as WebhookRow) : null
-  })
+  const resume = {
+    ...{ disabled_reason: null, failing_since: null, resume_after: 0 },
+    resume_until: db('webhook_deliveries').where({ webhook_id: id }).max('id'),
+  }
+  const { enabled, ...rest } = change
+  const [row] = await db('webhooks')
+    .where({ id })
+    .whereNull('deleted_at')
+    .update({
+      ...rest,
+      ...(enabled === undefined ? {} : { enabled }),
+      ...(enabled === true ? resume : {}),
+      updated_at: db.fn.now(),
+    })
+    .returning(COLUMNS)
+  // Not in one transaction with the change: deliveries are locked before their webhook.
+  if (row && enabled === true) await resumeDeliveries(db, id)
+  return row ? toWebhook(row as WebhookRow) : null
 }
 
+/** Whether there was one. It gets nothing more from now on; its deliveries are deleted in batches afterwards. */
 export async function deleteWebhook(db: Knex, id: string): Promise<boolean> {
-  return (await db('webhooks').where({ id }).delete()) > 0
+  const deleted = await db('webhooks')
+    .where({ id })
+    .whereNull('deleted_at')
+    .update({ deleted_at: db.fn.now(), enabled: false, resume_after: null, resume_until: null })
+  return deleted > 0
 }
 
 /** Until then both secrets sign. Null if there is no such webhook. */
@@ -106,18 +115,30 @@ export async function rotateSecret(
     `UPDATE webhooks
         SET previous_secret = secret, secret = :secret, updated_at = now(),
             previous_secret_until = now() + :overlapMs * interval '1 millisecond'
-      WHERE id = :id RETURNING previous_secret_until`,
+      WHERE id = :id AND deleted_at IS NULL RETURNING previous_secret_until`,
     { id, secret, overlapMs },
   )
   return rows[0] ? { previousSecretUntil: rows[0].previous_secret_until } : null
 }
 
-/** Switches a webhook off, with an event, if nobody did before. */
-export async function disableWebhook(trx: Knex.Transaction, id: string, reason: string): Promise<boolean> {
-  const [row] = await trx<WebhookRow>('webhooks')
-    .where({ id, enabled: true })
-    .update({ enabled: false, disabled_reason: reason, updated_at: trx.fn.now() } as Partial<WebhookRow>)
-    .returning(['id', 'url'])
+/**
+ * Switches a webhook off, with an event, if nobody did before. It may have recovered since the decision was made: what
+ * is switched off because it fails must still have failed since then, or earlier.
+ */
+export async function disableWebhook(
+  trx: Knex.Transaction,
+  id: string,
+  { reason, failingSince }: Disabling,
+): Promise<boolean> {
+  const { rows } = await trx.raw<{ rows: { url: string }[] }>(
+    `UPDATE webhooks SET enabled = false, disabled_reason = :reason, updated_at = now()
+      WHERE id = :id AND enabled
+        AND (CAST(:failingSince AS timestamptz) IS NULL
+          OR date_trunc('milliseconds', failing_since) <= CAST(:failingSince AS timestamptz))
+      RETURNING url`,
+    { id, reason, failingSince },
+  )
+  const [row] = rows
   if (row) await insertEvents(trx, [webhookDisabledEvent({ id, url: row.url, reason })])
   return row !== undefined
 }

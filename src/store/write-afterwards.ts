@@ -5,6 +5,7 @@ import { MAX_WRITES, runBusinessWrites } from './business-writes.ts'
 import { commitVerified, terminate } from './settle.ts'
 import { prepared } from './statement.ts'
 import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
+import { writeLimits } from './write-limits.ts'
 import { READ_WRITE_INSIDE, RELEASE_GUARD, withWriteSession } from './write-session.ts'
 
 /** Which settled transactions have had no business write. */
@@ -41,10 +42,12 @@ export async function listUnwritten(
  */
 export async function writeAfterwards(
   db: Knex,
-  { id, kind, unknown }: { id: string; kind: string; unknown: boolean },
+  options: { id: string; kind: string; unknown: boolean; handlerTimeoutMs: number },
   businessWrite: (trx: Knex.Transaction, settled: Transaction) => Promise<void>,
 ): Promise<boolean> {
-  return withWriteSession(db, async (trx) => {
+  const { id, kind, unknown } = options
+  const limits = writeLimits(options.handlerTimeoutMs)
+  return withWriteSession(db, limits, async (trx) => {
     const begun = await trx.raw<{ rows: { pid?: number }[] }[]>(READ_WRITE_INSIDE)
     const pid = begun.flatMap(({ rows }) => rows)[0]?.pid ?? 0
     const [row] = await prepared<TransactionRow & { xid: string }>(
@@ -62,6 +65,7 @@ export async function writeAfterwards(
     const run = (own: Knex.Transaction) => businessWrite(own, toTransaction(row))
     const failures = await runBusinessWrites(trx, [{ id, kind, run }], {
       xid: row.xid,
+      limits,
       terminate: () => terminate(db, pid),
     })
     const [failure] = failures.values()

@@ -37,16 +37,21 @@ export interface WriteAttemptFailure {
   readonly look: Look
 }
 
+/** The row after a failure: when its next check is due. */
+export interface AfterFailure {
+  readonly nextCheckAt: Date | null
+}
+
 /**
- * Notes why an attempt failed, and schedules the next one. False if the row has moved on. A receipt was there, so what
+ * Notes why an attempt failed, and schedules the next one. Null if the row has moved on. A receipt was there, so what
  * spoke for a replacement or an absence of a row that is still waited for is void.
  */
 export async function recordWriteFailure(
   db: Knex,
   id: string,
   { attempts, error, delayMs, isParked, look }: WriteAttemptFailure,
-): Promise<boolean> {
-  const touched = await db('transaction_history')
+): Promise<AfterFailure | null> {
+  const touched: TouchedRow[] = await db('transaction_history')
     .where({ id, handler_attempts: attempts, parked_at: null })
     .whereIn('status', OPEN_STATUSES)
     .update({
@@ -59,7 +64,16 @@ export async function recordWriteFailure(
       looks: addedLook(db, look),
       updated_at: db.fn.now(),
     })
-  return touched > 0
+    .returning('next_check_at')
+  return afterFailure(touched)
+}
+
+interface TouchedRow {
+  readonly next_check_at: Date | null
+}
+
+function afterFailure([row]: readonly TouchedRow[]): AfterFailure | null {
+  return row ? { nextCheckAt: row.next_check_at } : null
 }
 
 /**
@@ -87,15 +101,15 @@ export async function park(
 
 /**
  * Counts a statement that was refused for what it holds, and puts off the next check or sets the row aside; the text is
- * clean. False if the row has moved on.
+ * clean. Null if the row has moved on.
  */
 export async function recordRefusal(
   db: Knex,
   id: string,
   refusal: { expectedAttempts: number; error: string; delayMs: number; isParked: boolean },
-): Promise<boolean> {
+): Promise<AfterFailure | null> {
   const { expectedAttempts, error, delayMs, isParked } = refusal
-  const touched = await db('transaction_history')
+  const touched: TouchedRow[] = await db('transaction_history')
     .where({ id, handler_attempts: expectedAttempts, parked_at: null })
     .whereIn('status', OPEN_STATUSES)
     .update({
@@ -107,7 +121,8 @@ export async function recordRefusal(
       last_error: error,
       updated_at: db.fn.now(),
     })
-  return touched > 0
+    .returning('next_check_at')
+  return afterFailure(touched)
 }
 
 /** Says why an open row waits, without a change of when; nothing is written if the row says so already. */

@@ -1,8 +1,11 @@
 import type { Knex } from 'knex'
+import type { WriteLimits } from './write-limits.ts'
 
 /** What of a connection is used here; knex types its own as `any`. */
 interface Connection {
   query(sql: string): Promise<unknown>
+  /** What the client keeps of its own settings; it reads them at each query. */
+  readonly connectionParameters: { query_timeout: number | false }
   /** Set, knex replaces the connection instead of handing it out, and warns with this reason. */
   __knex__disposed?: string
   end(): Promise<void>
@@ -52,17 +55,25 @@ export const READ_WRITE_INSIDE = `SET TRANSACTION READ WRITE; ${GUARD_COMMIT}; S
  * Runs one transaction on a session that is made ready for code that is not ours, and cleaned before anybody else uses
  * it. A session on which something failed is not used again.
  */
-export async function withWriteSession<T>(db: Knex, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+export async function withWriteSession<T>(
+  db: Knex,
+  limits: WriteLimits,
+  work: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
   const pool = db.client as ConnectionPool
   const connection = await pool.acquireConnection()
+  const { connectionParameters } = connection
+  const { query_timeout: usualTimeoutMs } = connectionParameters
   let isClean = false
   try {
-    await connection.query(READ_ONLY_OUTSIDE)
+    await connection.query(`${READ_ONLY_OUTSIDE}; ${limits.sql}`)
+    if (usualTimeoutMs) connectionParameters.query_timeout = limits.queryTimeoutMs
     const result = await transact(db, connection, work)
     await connection.query(RESET_SESSION)
     isClean = true
     return result
   } finally {
+    connectionParameters.query_timeout = usualTimeoutMs
     if (!isClean) {
       connection.__knex__disposed = 'a business write failed on the session, which is replaced'
       void connection.end().catch(() => undefined)

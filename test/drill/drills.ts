@@ -10,6 +10,7 @@ import { foreignTopology } from './drills/foreign-topology.ts'
 import { fullPrefetch } from './drills/full-prefetch.ts'
 import { fuzzedAnswers } from './drills/fuzzed-answers.ts'
 import { gracefulStops } from './drills/graceful-stops.ts'
+import { lostBehindStalled } from './drills/lost-behind-stalled.ts'
 import { memoryAlarm } from './drills/memory-alarm.ts'
 import { modelTest } from './drills/model-test.ts'
 import { queuesPurged } from './drills/queues-purged.ts'
@@ -41,5 +42,6 @@ export const DRILLS: readonly Drill[] = [
   foreignTopology,
   carelessHandlers,
   untrustworthyNodes,
+  lostBehindStalled,
   fuzzedAnswers,
 ]

@@ -30,6 +30,8 @@ export interface NodeFaults {
   readonly indexLagMs?: number
   /** Share of time slots in which the node shows the chain as it was a while ago. */
   readonly stale?: number
+  /** How long an answer takes. */
+  readonly delayMs?: number
   /** Answers about another hash, or another number, than was asked for. */
   readonly otherQuestion?: number
   /** Receipts and errors with texts and numbers that PostgreSQL can't store. */
@@ -177,7 +179,11 @@ export async function startDrillNode(options: DrillNodeOptions): Promise<DrillNo
 
   const server = createServer((request, response) => {
     text(request).then(
-      (body) => respond(body, response),
+      (body) => {
+        const { delayMs } = faults
+        if (delayMs === undefined) respond(body, response)
+        else setTimeout(() => respond(body, response), delayMs)
+      },
       () => response.destroy(),
     )
   })

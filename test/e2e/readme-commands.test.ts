@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, readFile } from 'node:fs/promises'
+import { cp, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -22,7 +22,7 @@ function linesOf(heading: string, place = 1): readonly string[] {
   return commands.split('\n').filter((line) => line !== '')
 }
 
-describeWithBroker("the README's commands, as they stand, in a folder of their own", () => {
+describeWithBroker("the README's commands, as they stand, in a folder that only we may enter", () => {
   let folder: TemporaryFolder
   let database: TestDatabase
   let node: ScriptedNode
@@ -87,11 +87,16 @@ describeWithBroker("the README's commands, as they stand, in a folder of their o
     })
   }
 
-  it('npm ci, the demo, and start', { timeout: 300_000 }, async () => {
+  it('npm ci, the demo, the tests, and start', { timeout: 600_000 }, async () => {
+    // As root in /root: the users that parts of it run as may not enter.
+    expect((await stat(folder.path)).mode & 0o777).toBe(0o700)
     const [install, demo, ...others] = linesOf('Try it', 1)
     expect([install, demo, others]).toEqual(['npm ci', 'npm run demo', []])
     await shell(install ?? '')
     expect(await shell(demo ?? '')).toMatch(/confirmed/)
+    // One of them is enough: each run starts PostgreSQL and RabbitMQ for all.
+    const [test] = linesOf('Development')
+    expect(await shell(`${test} -- test/integration/sql-handler.test.ts`)).toMatch(/Test Files .*1 passed/)
     expect(linesOf('Try it', 2)).toEqual(['npm start'])
     const url = await stay('npm start', { DATABASE_URL: '', AMQP_URL: '', RPC_URLS: '', PORT: '0' })
     expect(await (await fetch(url)).text()).toContain('<title>confirmd</title>')

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Chain, openChain } from '../../src/chain/chain.ts'
+import { unboundChain } from '../../src/chain-binding.ts'
 import { recordedFields } from '../support/kaia-answers.ts'
 import {
   type Answer,
@@ -29,6 +30,8 @@ describe('the blocks of the chain', () => {
     const chain = openChain({
       endpoints: nodes.slice(0, count).map(({ url }, index) => ({ url, label: `node-${index}` })),
       webSocketUrls: [],
+      chain: 'kaia',
+      binding: unboundChain(),
       chainId: 8217,
       timeoutMs: 1_000,
       maxInFlight: 4,
@@ -40,6 +43,7 @@ describe('the blocks of the chain', () => {
       witnesses: 1,
       redact: (text) => text,
       onCall: () => undefined,
+      onWrongChain: () => undefined,
       onChainChecked: () => undefined,
       onAnnouncing: () => undefined,
     })

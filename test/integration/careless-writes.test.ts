@@ -21,7 +21,7 @@ beforeAll(async () => {
     CREATE TABLE lines (number integer REFERENCES shipped DEFERRABLE INITIALLY DEFERRED)`)
 })
 beforeEach(() => {
-  store = createStore(database.db)
+  store = createStore(database.db, { chain: 'kaia' })
 })
 afterAll(() => database.drop())
 

@@ -278,9 +278,9 @@ it('without RabbitMQ, parked shows and unparks transactions, and says that there
   })
 })
 
-it('prune draws a bar on a terminal and nothing on a pipe', async () => {
-  const bar = await onTerminal('prune', '--older-than', '90d').ended
-  expect(bar).toMatchObject({ code: 0, stdout: expect.stringContaining('100%') })
+it('prune shows how far it has come on a terminal and nothing on a pipe', async () => {
+  const shown = await onTerminal('prune', '--older-than', '90d').ended
+  expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining('0 transactions pruned') })
   const piped = await confirmd('prune', '--older-than', '90d')
   expect(piped).toMatchObject({
     code: 0,

@@ -185,7 +185,7 @@ describeOnEachQueue('from the hash to the verdict', (kind) => {
     const txHash = randomHash()
     world.node.include(txHash, { succeeded: false, txError: '0x9' })
     await register(url, { txHash, kind: 'order' })
-    await untilRow(world.db, txHash, 'waiting', (row) => Number(row['retry_count']) >= 1)
+    await untilRow(world.db, txHash, 'waiting', (row) => row['last_checked_at'] !== null)
     world.node.exclude(txHash)
     const seen = world.node.looks(txHash).length
     await until('it was absent for a look', () => world.node.looks(txHash).length > seen)

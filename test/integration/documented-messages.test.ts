@@ -46,7 +46,7 @@ describeWithBroker('what docs/messages.md says of messages', () => {
   }
 
   it('messages that fit its schema are taken, and events of every outcome fit its schema', async () => {
-    const store = createStore(world.db)
+    const store = createStore(world.db, { chain: 'kaia' })
     const replaced = randomHash()
     const { transaction } = await store.record(toRegistration({ txHash: replaced }, 'kaia', null, null))
     await store.settleReplaced(transaction.id, {
@@ -59,7 +59,9 @@ describeWithBroker('what docs/messages.md says of messages', () => {
     })
     const hook = { id: randomUUID(), url: 'https://shop.example/hook', description: '', secret: 'whsec_MA==' }
     await store.createWebhook({ ...hook, kinds: null, statuses: null }, 1)
-    await world.db.transaction((trx) => disableWebhook(trx, hook.id, 'its requests failed for 5 days'))
+    await world.db.transaction((trx) =>
+      disableWebhook(trx, hook.id, { reason: 'its requests failed for 5 days', failingSince: null }),
+    )
 
     const [good, bad, absent] = [randomHash(), randomHash(), randomHash()]
     world.node.include(good)

@@ -1,8 +1,13 @@
 import { get, type IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { SILENT_LOG } from '../../src/commands/context.ts'
 import type { CloudEvent } from '../../src/domain/event.ts'
+import { createFeed } from '../../src/flows/feed.ts'
+import { createStore } from '../../src/store/store.ts'
 import { createWorld, type RunningConfirmd, register, type World } from '../support/confirmd.ts'
+import { createTestDatabase } from '../support/database.ts'
 import { insertOutcomes } from '../support/relays.ts'
+import { rowsReadBy } from '../support/rows-read.ts'
 import { randomHash } from '../support/scripted-node.ts'
 import { until } from '../support/until.ts'
 
@@ -102,8 +107,58 @@ describe('the feed', () => {
       .update({ sequence: Number(second?.sequence) })
     const response = await fetch(`${api.url}/v1/events?after=1`)
     expect(response.status).toBe(410)
-    expect(await response.json()).toMatchObject({ status: 410, detail: expect.stringContaining('after=2') })
+    expect(await response.json()).toMatchObject({
+      status: 410,
+      detail: expect.stringContaining('with skipPruned=true'),
+    })
     expect((await read('after=0&limit=1')).events[0]?.id).toBe(events[2]?.id)
+  })
+
+  it('what the answer to a gap advises gives every event that is left, also those before the last that was pruned', async () => {
+    await insertOutcomes(
+      world.db,
+      Array.from({ length: 6 }, () => ({ statuses: ['confirmed'] })),
+    )
+    const { next } = await read('after=newest')
+    await until('they are there', async () => (await readAll(next)).length === 0)
+    const all = await readAll('0')
+    const [first, kept, pruned] = all.slice(-6).map(({ sequence }) => Number(sequence))
+    await world.db('outbox').whereIn('sequence', [first, pruned].map(Number)).delete()
+    await world
+      .db('event_cursors')
+      .where({ name: 'pruned' })
+      .update({ sequence: Number(pruned) })
+    const page = `after=${Number(first) - 1}&limit=1`
+    await expect(read(page)).rejects.toThrow(/^410: .*the same request with skipPruned=true/)
+    const left = await read(`${page}&skipPruned=true`)
+    expect(left.events.map(({ sequence }) => Number(sequence))).toEqual([kept])
+    const rest = await read(`after=${left.next}&skipPruned=true`)
+    expect(rest.events.map(({ id }) => id)).toEqual(all.slice(-3).map(({ id }) => id))
+  })
+
+  it('a filter that almost nothing fits reads past a bounded number at a time, and always comes forward', async () => {
+    const own = await createTestDatabase()
+    try {
+      await own.db.raw(
+        `INSERT INTO outbox (id, transaction_id, status, kind, data, sequence)
+         SELECT gen_random_uuid(), gen_random_uuid(), CASE WHEN n = 30000 THEN 'replaced' ELSE 'confirmed' END, 'order', '{}', n
+           FROM generate_series(1, 30000) AS n`,
+      )
+      await own.db('event_cursors').where({ name: 'numbered' }).update({ sequence: 30_000 })
+      await own.db.raw('ANALYZE outbox')
+      const feed = createFeed({ store: createStore(own.db, { chain: 'kaia' }), log: SILENT_LOG })
+      const never = new AbortController().signal
+      const query = { limit: 100, status: 'replaced' }
+      const reads = await rowsReadBy(own.db, () => feed.read({ ...query, after: 0 }, 0, never))
+      expect(reads).toBeLessThan(21_000)
+      const first = await feed.read({ ...query, after: 0 }, 0, never)
+      expect([first.events, first.next]).toEqual([[], 10_000])
+      const waited = await feed.read({ ...query, after: 0 }, 60_000, never)
+      expect(waited.events.map(({ sequence }) => Number(sequence))).toEqual([30_000])
+      feed.stop()
+    } finally {
+      await own.drop()
+    }
   })
 
   it.each(['after=x', 'after=-1', 'after=1.5', 'wait=61', 'limit=0', 'status=pending', 'unknown=1'])(

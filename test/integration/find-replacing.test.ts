@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Chain, openChain } from '../../src/chain/chain.ts'
+import { unboundChain } from '../../src/chain-binding.ts'
 import { type Fault, randomHash, type ScriptedNode, startScriptedNode } from '../support/scripted-node.ts'
 
 const SENDER = `0x${'ab'.repeat(20)}`
@@ -33,6 +34,8 @@ describe('the transaction that consumed a nonce', () => {
     return openChain({
       endpoints: nodes.map(({ url }, index) => ({ url, label: `node-${index}` })),
       webSocketUrls: [],
+      chain: 'kaia',
+      binding: unboundChain(),
       chainId: 8217,
       timeoutMs: 1_000,
       maxInFlight: 4,
@@ -44,6 +47,7 @@ describe('the transaction that consumed a nonce', () => {
       witnesses: 1,
       redact: (text) => text,
       onCall: () => undefined,
+      onWrongChain: () => undefined,
       onChainChecked: () => undefined,
       onAnnouncing: () => undefined,
     })

@@ -81,7 +81,7 @@ describe('where the follower begins', () => {
     const [checkedSoon, parked] = await db('transaction_history').select('id').orderBy('id')
     await db('transaction_history').where({ id: checkedSoon.id }).update({ next_check_at: soon })
     await db('transaction_history').where({ id: parked.id }).update({ parked_at: soon })
-    const store = createStore(db)
+    const store = createStore(db, { chain: 'kaia' })
     expect(await store.scheduleEndedChecks('kaia', { spreadMs: 600_000, batchSize: 2 })).toBe(3)
     expect(await store.scheduleEndedChecks('other', { spreadMs: 600_000, batchSize: 2 })).toBe(0)
     const rows = await db('transaction_history').select('id', 'next_check_at').orderBy('next_check_at')

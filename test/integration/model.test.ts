@@ -14,6 +14,7 @@ import type { StoredState } from '../support/model/model-store.ts'
 import { runHistory } from '../support/model/run-history.ts'
 import { openSqlStore } from '../support/model/sql-store.ts'
 import { createOrderTables } from '../support/orders.ts'
+import { installSettableClock, type SettableClock } from '../support/settable-clock.ts'
 
 const RUNS = 10_000
 const RUNS_ON_POSTGRESQL = 200
@@ -95,9 +96,11 @@ describe('histories of faults', () => {
 
 describe('the store that the histories run on', () => {
   let database: TestDatabase
+  let clock: SettableClock
   beforeAll(async () => {
     database = await createTestDatabase()
     await createOrderTables(database.db)
+    clock = await installSettableClock(database.db)
   })
   afterAll(() => database.drop())
 
@@ -108,7 +111,7 @@ describe('the store that the histories run on', () => {
         const real: string[] = []
         const model = createMemoryStore()
         await runHistory(model, history, { onAnswer: (line) => modelled.push(line) })
-        const store = await openSqlStore(database.db)
+        const store = await openSqlStore(database.db, clock)
         await runHistory(store, history, { onAnswer: (line) => real.push(line) })
         expect(real).toEqual(modelled)
         expect(outcomesIn(await store.state())).toEqual(outcomesIn(await model.state()))

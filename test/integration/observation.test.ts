@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Chain, openChain } from '../../src/chain/chain.ts'
 import type { RpcCall } from '../../src/chain/guarded-transport.ts'
+import { unboundChain } from '../../src/chain-binding.ts'
 import type { Query } from '../../src/domain/finality.ts'
 import { createWorld, register, untilRow, untilStatus } from '../support/confirmd.ts'
 import { recordedFields } from '../support/kaia-answers.ts'
@@ -33,6 +34,8 @@ describe('what counts as an observation', () => {
     const chain = openChain({
       endpoints: nodes.slice(0, count).map(({ url }, index) => ({ url, label: `node-${index}` })),
       webSocketUrls: [],
+      chain: 'kaia',
+      binding: unboundChain(),
       chainId: 8217,
       timeoutMs: 300,
       maxInFlight: 4,
@@ -44,6 +47,7 @@ describe('what counts as an observation', () => {
       witnesses: Math.min(2, count),
       redact: (text: string) => text,
       onCall: (call) => calls.push(call),
+      onWrongChain: () => undefined,
       onChainChecked: (_node, problem) => chainProblems.push(problem),
       onAnnouncing: () => undefined,
       ...changes,
@@ -75,8 +79,10 @@ describe('what counts as an observation', () => {
   })
 
   it('looks that are made together read the head once, and each look later reads it again', async () => {
-    const chain = open(1, { recentHeadMs: 200 })
-    const readHeads = () => node(0).asked('klay_getHeaderByNumber')
+    const anchor = { number: 90, hash: `0x${(90).toString(16).padStart(64, '0')}` }
+    const chain = open(1, { recentHeadMs: 200, binding: { anchor: () => anchor, bind: async () => anchor } })
+    // One is of the block by which the node shows that it is on the chain.
+    const readHeads = () => node(0).asked('klay_getHeaderByNumber') - 1
     await Promise.all(Array.from({ length: 20 }, () => chain.observe(query(randomHash()))))
     // The first head of all is asked for a second time, by its number: nothing says yet that it is plausible.
     expect(readHeads()).toBe(2)

@@ -76,7 +76,7 @@ describe.runIf(isPossible)('docs/operations.md', () => {
     await onServer((server) => server.raw('DROP DATABASE IF EXISTS confirmd WITH (FORCE)'))
     await onServer((server) => server.raw('CREATE DATABASE confirmd'))
     await openAnew()
-    await migrate(db)
+    await migrate(postgres.url)
     await createOrderTables(db)
   })
   afterEach(async () => {
@@ -210,7 +210,9 @@ describe.runIf(isPossible)('docs/operations.md', () => {
     expect(rotated).toContain('whsec_')
     expect(rotated).not.toContain(hook.secret)
 
-    expect(await run('Prune')).toMatch(/0 transactions are to be pruned[\s\S]*pruned 0 transactions/)
+    expect(await run('Prune')).toMatch(
+      /0 transactions of chain kaia are to be pruned[\s\S]*pruned 0 transactions/,
+    )
     expect(await run('Upgrade of RabbitMQ', 1)).toContain('quorum_queue')
     await run('Upgrade of RabbitMQ', 3)
     expect(await rabbitmq.control('list_policies')).toContain('confirmd-parked')

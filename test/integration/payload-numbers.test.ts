@@ -37,7 +37,7 @@ async function differing(numbers: readonly string[], arrayQuery: string, binding
 }
 
 it('every number that is accepted is in the row as it was sent', async () => {
-  const store = createStore(database.db)
+  const store = createStore(database.db, { chain: 'kaia' })
   await fc.assert(
     fc.asyncProperty(fc.array(numberText, { minLength: 1, maxLength: 100 }), async (numbers) => {
       const accepted = numbers.filter(isAccepted)

@@ -28,7 +28,7 @@ describeWithBroker('beside the previous release', () => {
   afterEach(() => world.close())
 
   it('its rows and its messages are carried on by this one, each to its end', async () => {
-    expect((await migrate(world.db)).length).toBeGreaterThan(0)
+    expect((await migrate(world.database.url)).length).toBeGreaterThan(0)
     const { directExchange, checkKey } = brokerNames(world.prefix)
     for (const digit of [1, 2, 3, 6]) world.node.include(hashOf(digit))
     const worker = await world.start('worker')
@@ -55,7 +55,7 @@ describeWithBroker('beside the previous release', () => {
   })
 
   it('it goes on working on the schema that this one migrated, and starts again on it', async () => {
-    await migrate(world.db)
+    await migrate(world.database.url)
     for (const statement of fixture('statements.sql').trim().split(';\n')) await world.db.raw(statement)
     const row = await world
       .db('transaction_history')
@@ -68,11 +68,11 @@ describeWithBroker('beside the previous release', () => {
   })
 
   it('a release that knows fewer migrations than the database has starts all the same', async () => {
-    await migrate(world.db)
+    await migrate(world.database.url)
     await world
       .db('confirmd_migrations')
       .insert({ name: '29990101000000_of_a_later_release.js', batch: 99, migration_time: new Date() })
-    expect(await migrate(world.db)).toEqual([])
+    expect(await migrate(world.database.url)).toEqual([])
     const { url } = await world.start('api')
     expect((await register(url, { txHash: randomHash() })).status).toBe(202)
   })

@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { readAge } from '../../src/prune.ts'
+import { pruneBatch } from '../../src/store/prune.ts'
 import { createStore } from '../../src/store/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { rowsReadBy } from '../support/rows-read.ts'
 import { randomHash } from '../support/scripted-node.ts'
 
 const DAY_MS = 86_400_000
@@ -72,9 +74,9 @@ it('deletes what was settled longer ago than it is told, and nothing that may st
   await recordPast(100, ['confirmed'], false)
   await recordPast(10, ALL, true)
   const dry = await confirmd('prune', '--older-than', '90d', '--dry-run')
-  expect(dry.stdout).toContain('4 transactions are to be pruned: settled before')
+  expect(dry.stdout).toContain('4 transactions of chain kaia are to be pruned: settled before')
   const { stdout } = await confirmd('prune', '--older-than', '90d')
-  expect(stdout).toContain('pruned 4 transactions and 4 events')
+  expect(stdout).toContain('pruned 4 transactions of chain kaia and 4 events')
   const rows = await database.db('transaction_history').select('status', 'created_at')
   const old = rows.filter((row) => row.created_at < new Date(Date.now() - 50 * DAY_MS))
   expect(old.map(({ status }) => status).sort()).toEqual(
@@ -97,7 +99,7 @@ it('deletes any number, in batches', async () => {
 })
 
 it('a hash that was pruned is recorded anew', async () => {
-  const store = createStore(database.db)
+  const store = createStore(database.db, { chain: 'kaia' })
   const registration = { chain: 'kaia', txHash: `0x${'0'.repeat(63)}1`, kind: 'order', payload: null }
   const { outcome } = await store.record({
     ...registration,
@@ -107,6 +109,70 @@ it('a hash that was pruned is recorded anew', async () => {
     traceParent: null,
   })
   expect(outcome).toBe('recorded')
+})
+
+it('prunes the configured chain, or the one that is named, and no other', async () => {
+  const insert = (chain: string) =>
+    database.db('transaction_history').insert({
+      ...{ id: `00000000-0000-7000-8000-${randomHash().slice(2, 14)}`, chain, tx_hash: randomHash() },
+      ...{ kind: 'order', payload: 'null', status: 'confirmed', settled_at: new Date(0) },
+    })
+  await insert('kaia')
+  await insert('kairos')
+  const chains = async () =>
+    (
+      await database
+        .db('transaction_history')
+        .where({ settled_at: new Date(0) })
+        .select('chain')
+    ).map((row) => row.chain)
+  expect((await confirmd('prune', '--older-than', '90d')).stdout).toContain(
+    'pruned 1 transactions of chain kaia',
+  )
+  expect(await chains()).toEqual(['kairos'])
+  await expect(confirmd('prune', '--older-than', '90d', '--chain', 'kiaros')).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(
+      'no transactions of chain kiaros in the database; there are kaia, kairos',
+    ),
+  })
+  await confirmd('prune', '--older-than', '90d', '--chain', 'kairos')
+  expect(await chains()).toEqual([])
+})
+
+it('reads the same few rows for each batch, however many events there are, and however many are not announced or not delivered', async () => {
+  const own = await createTestDatabase()
+  try {
+    const idOf = "CAST('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid)"
+    await own.db.raw(
+      `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, status, settled_at)
+       SELECT ${idOf}, 'kaia', '0x' || lpad(to_hex(n), 64, '0'), 'order', 'null', 'confirmed', to_timestamp(0)
+         FROM generate_series(1, 20000) AS n`,
+    )
+    await own.db.raw(
+      `INSERT INTO outbox (id, transaction_id, status, kind, data, sequence)
+       SELECT gen_random_uuid(), ${idOf}, 'confirmed', 'order', '{}', n FROM generate_series(1, 20000) AS n`,
+    )
+    await own.db('webhooks').insert({
+      ...{ id: '00000000-0000-4000-8000-000000000001', url: 'https://example.com/', secret: 'whsec_AA' },
+    })
+    await own.db.raw(
+      `INSERT INTO webhook_deliveries (webhook_id, position)
+       SELECT w.id, o.position FROM webhooks AS w CROSS JOIN outbox AS o WHERE o.sequence > 10000`,
+    )
+    await own.db.raw('ANALYZE')
+    const batch = { chain: 'kaia', before: new Date(), limit: 100 }
+    const late = '00000000-0000-7000-8000-000000004000'
+    for (const prefix of [null, 'TX']) {
+      for (const after of [null, late]) {
+        const read = await rowsReadBy(own.db, () => pruneBatch(own.db, { ...batch, prefix, after }))
+        expect(read).toBeGreaterThan(100)
+        expect(read).toBeLessThan(1_500)
+      }
+    }
+  } finally {
+    await own.drop()
+  }
 })
 
 it('says what an age must be', async () => {

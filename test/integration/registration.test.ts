@@ -73,25 +73,41 @@ describe('POST /v1/transactions', () => {
   })
 
   it.each([
-    ['kind', { kind: 'other' }],
     ['payload', { payload: { a: 2 } }],
-    ['no payload', { payload: undefined }],
+    ['payload', { payload: undefined }],
     ['from', { from: `0x${'b'.repeat(40)}` }],
     ['nonce', { nonce: 6 }],
-  ])('answers 409 when the hash is known with another %s, and changes nothing', async (_title, change) => {
-    const content = {
-      txHash: randomHash(),
-      kind: 'mint',
-      payload: { a: 1 },
-      from: `0x${'a'.repeat(40)}`,
-      nonce: 5,
-    }
-    await register(api.url, content)
-    const before = await world.db('transaction_history').where({ tx_hash: content.txHash })
-    const { status, body } = await register(api.url, { ...content, ...change })
-    expect(status).toBe(409)
-    expect(body.detail).toContain(content.txHash)
-    expect(await world.db('transaction_history').where({ tx_hash: content.txHash })).toEqual(before)
+  ])(
+    'answers 409 when its kind knows the hash with another %s, and changes nothing',
+    async (field, change) => {
+      const content = {
+        txHash: randomHash(),
+        kind: 'mint',
+        payload: { a: 1 },
+        from: `0x${'a'.repeat(40)}`,
+        nonce: 5,
+      }
+      await register(api.url, content)
+      const before = await world.db('transaction_history').where({ tx_hash: content.txHash })
+      const { status, body } = await register(api.url, { ...content, ...change })
+      expect(status).toBe(409)
+      expect(body.detail).toContain(content.txHash)
+      expect(body.errors?.map((each) => each.field)).toEqual([field])
+      expect(await world.db('transaction_history').where({ tx_hash: content.txHash })).toEqual(before)
+    },
+  )
+
+  it('takes a hash once for each kind: who comes first does not decide for the others', async () => {
+    const txHash = randomHash()
+    const kinds = ['mint', 'points', 'audit']
+    const answers = await Promise.all(
+      kinds.map((kind) => register(api.url, { txHash, kind, payload: { of: kind } })),
+    )
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202])
+    const rows = await world.db('transaction_history').where({ tx_hash: txHash }).orderBy('kind')
+    expect(rows.map(({ kind, payload }) => [kind, payload])).toEqual(
+      kinds.toSorted().map((kind) => [kind, { of: kind }]),
+    )
   })
 
   it('makes one row of 50 concurrent identical requests, and answers all of them with it', async () => {

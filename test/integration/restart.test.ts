@@ -83,7 +83,7 @@ describeOnEachQueue('a crash of PostgreSQL', (kind) => {
     postgres = await startEmbeddedPostgres({ folder: folder.path })
     node = await startScriptedNode()
     const db = openDatabase({ url: postgres.url, poolMax: 1, applicationName: 'test' })
-    await migrate(db)
+    await migrate(postgres.url)
     await createOrderTables(db)
     await db.destroy()
     confirmd = await startConfirmd('start', {

@@ -26,6 +26,7 @@ afterEach(async () => {
 
 function open({ pollIntervalMs, leaseMs }: { pollIntervalMs: number; leaseMs: number }): CheckQueue {
   const queue = createTableQueue(database.db, {
+    chain: 'kaia',
     prefetch: 5,
     pollIntervalMs,
     leaseMs,
@@ -38,7 +39,7 @@ function open({ pollIntervalMs, leaseMs }: { pollIntervalMs: number; leaseMs: nu
 }
 
 async function record(): Promise<Transaction> {
-  const { transaction } = await createStore(database.db).record({
+  const { transaction } = await createStore(database.db, { chain: 'kaia' }).record({
     chain: 'kaia',
     txHash: randomHash(),
     kind: 'k',

@@ -116,7 +116,7 @@ export async function startConfirmd(
   if (databaseUrl === null) throw new Error('a test needs a DATABASE_URL')
   try {
     const { url } = await run(role, {
-      config: { ...config, databaseUrl },
+      config: { ...config, databaseUrl, hasEmbeddedChain: false },
       log,
       lifecycle,
       onFatal: (error) => fatal.push(error),

@@ -1,6 +1,7 @@
 import knex, { type Knex } from 'knex'
 import { inject } from 'vitest'
 import { openDatabase } from '../../src/store/database.ts'
+import { adoptEpoch } from '../../src/store/epochs.ts'
 import { databaseUrl } from './global-setup.ts'
 
 /** A migrated database of its own for a test file. */
@@ -14,14 +15,24 @@ export interface TestDatabase {
 let made = 0
 
 export async function createTestDatabase(): Promise<TestDatabase> {
+  return createDatabase(inject('templateDatabase'))
+}
+
+/** The same without any table. */
+export async function createEmptyDatabase(): Promise<TestDatabase> {
+  return createDatabase('template0')
+}
+
+async function createDatabase(template: string): Promise<TestDatabase> {
   const serverUrl = inject('serverUrl')
   made += 1
   const name = `confirmd_test_${inject('runId')}_${process.pid}_${made}`
   await onServer(serverUrl, async (server) => {
-    await server.raw('CREATE DATABASE ?? TEMPLATE ??', [name, inject('templateDatabase')])
+    await server.raw('CREATE DATABASE ?? TEMPLATE ??', [name, template])
   })
   const url = databaseUrl(serverUrl, name)
   const db = openDatabase({ url, poolMax: 5, applicationName: 'test' })
+  await adoptEpoch(db)
   return {
     name,
     url,

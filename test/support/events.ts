@@ -18,8 +18,8 @@ export interface Listener {
 }
 
 /** Listens with a queue of its own; the exchange must be there. */
-export async function listen(prefix: string, pattern = '#'): Promise<Listener> {
-  const connection = await connect(amqpUrl())
+export async function listen(prefix: string, pattern = '#', url = amqpUrl()): Promise<Listener> {
+  const connection = await connect(url)
   const channel = await connection.createChannel()
   const { eventsExchange } = brokerNames(prefix)
   const heard: HeardEvent[] = []

@@ -46,9 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       'template database',
       async () => void (await server.raw('DROP DATABASE ??', [templateDatabase])),
     )
-    const template = knex({ client: 'pg', connection: databaseUrl(serverUrl, templateDatabase) })
-    await migrate(template)
-    await template.destroy()
+    await migrate(databaseUrl(serverUrl, templateDatabase))
 
     const amqpUrl = process.env['TEST_AMQP_URL'] ?? (await privateBrokerUrl())
     if (amqpUrl) await (await connect(amqpUrl)).close()
@@ -125,6 +123,7 @@ function reportMissing({ amqpUrl, pikaPython, prometheus, postgresTools, chromiu
     report('no PostgreSQL with pg_dump: install postgresql', 'TEST_REQUIRE_POSTGRES_TOOLS')
   }
   if (chromium === null) report('no Chromium: install chromium or set CHROMIUM', 'TEST_REQUIRE_CHROMIUM')
+  if (process.getuid?.() !== 0) report('no root: run as root', 'TEST_REQUIRE_ROOT')
 }
 
 function report(problem: string, forbidding: string): void {

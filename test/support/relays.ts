@@ -4,6 +4,7 @@ import { openRabbit } from '../../src/broker/rabbit.ts'
 import type { NewEvent } from '../../src/domain/event.ts'
 import { createRelay } from '../../src/flows/relay.ts'
 import { openDatabase } from '../../src/store/database.ts'
+import { provideAnnounced } from '../../src/store/event-cursors.ts'
 import { insertEvents } from '../../src/store/outbox.ts'
 import { createStore } from '../../src/store/store.ts'
 import { amqpUrl } from './broker.ts'
@@ -27,7 +28,7 @@ export async function insertOutcomes(
         const data = { id, txHash, chain: 'kaia', kind, status } as unknown as NewEvent['data']
         await db.transaction(async (trx) => {
           await insertEvents(trx, [
-            { subject: 'transaction', transactionId: id, status, kind, data } as NewEvent,
+            { subject: 'transaction', transactionId: id, chain: 'kaia', status, kind, data } as NewEvent,
           ])
         })
         count += 1
@@ -51,6 +52,7 @@ export async function startRelays(
   options: { amqpUrl?: string } = {},
 ): Promise<TestRelay[]> {
   const log = pino({ level: 'silent' })
+  await provideAnnounced(world.db, { prefix: world.prefix, chain: 'kaia' })
   return Promise.all(
     Array.from({ length: count }, async (_, index): Promise<TestRelay> => {
       const applicationName = `relay ${index}`
@@ -67,7 +69,9 @@ export async function startRelays(
       })
       const observer = { announced: () => undefined }
       const relay = createRelay({
-        store: createStore(db),
+        chain: 'kaia',
+        prefix: world.prefix,
+        store: createStore(db, { chain: 'kaia' }),
         exchange,
         observer,
         onDeliveries: () => undefined,

@@ -106,6 +106,10 @@ const spent = (retryCount: number, delayMs: number) => ({
   error: null,
   notes: NOTHING_NEW,
 })
+const waitsForFinality = (retryCount: number, delayMs: number) => ({
+  ...spent(retryCount, delayMs),
+  reason: 'not-final',
+})
 const unspent = (retryCount: number, consecutiveErrors: number, delayMs: number) => ({
   kind: 'wait',
   reason: 'node-unavailable',
@@ -192,14 +196,21 @@ const table: Row[] = [
     observation: seen(receipt, 51),
     from: state('pending'),
     changes: { finalityDepthBlocks: 2 },
-    expected: { ...spent(1, 1000), reason: 'not-final' },
+    expected: waitsForFinality(0, 1000),
+  },
+  {
+    title: 'the more blocks are missing, the later it is checked again',
+    observation: seen(receipt, 51),
+    from: state('pending', { retryCount: 2 }),
+    changes: { finalityDepthBlocks: 12 },
+    expected: waitsForFinality(2, 5000),
   },
   {
     title: 'depth not reached by a revert: waits too',
     observation: seen(reverted, 51),
     from: state('pending'),
     changes: { finalityDepthBlocks: 2 },
-    expected: { ...spent(1, 1000), reason: 'not-final' },
+    expected: waitsForFinality(0, 1000),
   },
   {
     title: 'depth just reached',
@@ -216,11 +227,11 @@ const table: Row[] = [
     expected: failed,
   },
   {
-    title: 'not final at the limit: stalled',
+    title: 'not final at the limit: never stalled by it',
     observation: seen(receipt, 50),
     from: state('pending', { retryCount: 3 }),
     changes: { finalityDepthBlocks: 1 },
-    expected: { kind: 'stall', reason: 'not-final', nextCheckInMs: 60_000, notes: NOTHING_NEW },
+    expected: waitsForFinality(3, 1000),
   },
   {
     title: 'head read before the block came: inclusion is final',
@@ -233,7 +244,7 @@ const table: Row[] = [
     observation: seen(receipt, 49),
     from: state('pending'),
     changes: { finalityDepthBlocks: 1 },
-    expected: { ...spent(1, 1000), reason: 'not-final' },
+    expected: waitsForFinality(0, 1000),
   },
   {
     title: 'stalled: a late success is confirmed',

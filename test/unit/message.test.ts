@@ -7,6 +7,7 @@ const check: Check = {
   chain: 'kaia',
   txHash: TX_HASH,
   retryCount: 3,
+  dueAt: '2026-01-02T03:04:05.678Z',
   correlationId: 'c-1',
 }
 
@@ -22,7 +23,14 @@ describe('a check message', () => {
       chain: 'kaia',
       txHash: TX_HASH,
       retry_count: 3,
+      due_at: '2026-01-02T03:04:05.678Z',
     })
+  })
+
+  it('of a release that did not say when its row is due is read all the same', () => {
+    const { due_at: _, ...older } = JSON.parse(encodeChecks([check])) as { due_at: string }
+    expect(parse(older)).toEqual({ kind: 'check', check: { ...check, dueAt: null } })
+    expect(parse({ ...older, due_at: 7 })).toEqual({ kind: 'check', check: { ...check, dueAt: null } })
   })
 
   it('is read as it was written', () => {

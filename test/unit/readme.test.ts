@@ -53,7 +53,7 @@ it("the README's command table has every command but the roles", () => {
       : [command.name()],
   )
   const section = readme.split('### Command line\n')[1]?.split('\n### ')[0] ?? ''
-  const named = [...section.matchAll(/^\| `([a-z]+(?: (?:list|requeue|drop|create))?)/gm)].map(
+  const named = [...section.matchAll(/^\| `([a-z]+(?: (?:list|requeue|drop|create|forget))?)/gm)].map(
     ([, name]) => name,
   )
   expect(named.toSorted()).toEqual(

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { delayCovering, longestDelayMs, type RetryDelaysMs, retryDelayMs } from '../../src/domain/schedule.ts'
-import { isSuperseded, remainingMs } from '../../src/domain/turn.ts'
+import { remainingMs, type Turn, turnOf } from '../../src/domain/turn.ts'
 
 const DELAYS: RetryDelaysMs = [1000, 5000, 2000]
 const NOW = new Date(1_000_000)
@@ -20,16 +20,31 @@ it('covers a remaining time with the shortest tier that is long enough', () => {
   ])
 })
 
+/** Of a check with retry count 2; `due` is when it was published for. */
+function turn(retryCount: number, nextCheckAt: Date, due: Date | null = null): Turn {
+  const check = { retryCount: 2, dueAt: due?.toISOString() ?? null }
+  return turnOf({ retryCount, nextCheckAt }, check, NOW, longestDelayMs(DELAYS))
+}
+
 it('a message speaks for its row while both have one retry count and the row is due', () => {
-  expect(isSuperseded({ retryCount: 2, nextCheckAt: NOW }, { retryCount: 2 }, NOW)).toBe(false)
-  expect(isSuperseded({ retryCount: 2, nextCheckAt: inMs(-90_000) }, { retryCount: 2 }, NOW)).toBe(false)
-  expect(isSuperseded({ retryCount: 2, nextCheckAt: inMs(250) }, { retryCount: 2 }, NOW)).toBe(false)
+  expect(turn(2, NOW)).toBe('due')
+  expect(turn(2, inMs(-90_000))).toBe('due')
+  expect(turn(2, inMs(250))).toBe('due')
+  expect(turn(2, inMs(-90_000), inMs(-180_000))).toBe('due')
 })
 
 it('a copy of a message that was already acted on is superseded', () => {
-  expect(isSuperseded({ retryCount: 3, nextCheckAt: NOW }, { retryCount: 2 }, NOW)).toBe(true)
-  expect(isSuperseded({ retryCount: 0, nextCheckAt: NOW }, { retryCount: 2 }, NOW)).toBe(true)
-  expect(isSuperseded({ retryCount: 2, nextCheckAt: inMs(251) }, { retryCount: 2 }, NOW)).toBe(true)
+  expect(turn(3, NOW)).toBe('superseded')
+  expect(turn(0, NOW)).toBe('superseded')
+  expect(turn(2, inMs(251))).toBe('superseded')
+  expect(turn(2, inMs(251), inMs(-1_000))).toBe('superseded')
+  expect(turn(3, inMs(251), inMs(251))).toBe('superseded')
+})
+
+it('the timer of a row is early where the clock was set back, and is not held up by more than the longest delay', () => {
+  expect(turn(2, inMs(251), inMs(251))).toBe('early')
+  expect(turn(2, inMs(5_250), inMs(5_250))).toBe('early')
+  expect(turn(2, inMs(5_251), inMs(5_251))).toBe('due')
 })
 
 it('the remaining time is never negative', () => {

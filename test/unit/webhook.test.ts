@@ -44,7 +44,11 @@ describe('after an attempt', () => {
   })
 
   it('410 gives it up and switches the webhook off', () => {
-    const decision = { status: 'failed', nextAttemptInMs: null, disable: expect.stringContaining('410') }
+    const decision = {
+      status: 'failed',
+      nextAttemptInMs: null,
+      disable: { reason: expect.stringContaining('410'), failingSince: null },
+    }
     expect(decide({ statusCode: 410 })).toEqual(decision)
   })
 
@@ -53,7 +57,7 @@ describe('after an attempt', () => {
     expect(decide({}, { failingSince: almost })).toMatchObject({ disable: null })
     expect(decide({}, { failingSince: LONG_AGO })).toMatchObject({
       status: 'pending',
-      disable: expect.stringContaining(LONG_AGO.toISOString()),
+      disable: { reason: expect.stringContaining(LONG_AGO.toISOString()), failingSince: LONG_AGO },
     })
   })
 })

@@ -145,7 +145,11 @@ const WORKER_POINTS: Readonly<Record<string, CrashPoint>> = {
     for (const entry of entries) {
       const { txHash } = entry
       const registration = { chain: 'kaia', txHash, kind: 'order', payload: {}, sender: null, nonce: null }
-      await createStore(stage.parts.db).record({ ...registration, correlationId: null, traceParent: null })
+      await createStore(stage.parts.db, { chain: 'kaia' }).record({
+        ...registration,
+        correlationId: null,
+        traceParent: null,
+      })
       entry.recorded = true
     }
     const { worker, publishing } = await startWorker(stage)

@@ -68,7 +68,7 @@ async function recordWithoutMessage({ db, chain }: Parts, entries: readonly Entr
       correlationId: null,
       traceParent: null,
     }
-    await createStore(db).record({ ...registration, sender: senderOf(txHash), nonce: 0 })
+    await createStore(db, { chain: 'kaia' }).record({ ...registration, sender: senderOf(txHash), nonce: 0 })
     entry.recorded = true
   }
 }

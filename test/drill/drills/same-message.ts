@@ -29,7 +29,7 @@ export const sameMessage: Drill = {
 
     const entries = ledger.make(scaled(TRANSACTIONS, 50), { absent: 0, maxDelayMs: 1 })
     const messages: Buffer[] = []
-    const store = createStore(parts.db)
+    const store = createStore(parts.db, { chain: 'kaia' })
     for (const entry of entries) {
       appear(parts.chain, entry)
       const { txHash } = entry

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { ChainBinding } from '../../../src/chain/anchor-check.ts'
 import { batchTransport, type CallTransport } from '../../../src/chain/batching-transport.ts'
 import { findReplacing } from '../../../src/chain/find-replacing.ts'
 import { createHeadTracker } from '../../../src/chain/head-tracker.ts'
@@ -71,6 +72,9 @@ export function createMemoryNodes(
 ): MemoryNodes {
   const clock = () => new Date(nowMs())
   const heads = createHeadTracker({ maxLagBlocks: MAX_LAG_BLOCKS, maxAgeMs: MAX_HEAD_AGE_MS, clock })
+  const number = world.headAt(world.startMs) - 5
+  const anchor = { number, hash: world.hashOf(number) }
+  const binding: ChainBinding = { anchor: () => anchor, bind: async () => anchor }
   const memory = Array.from({ length: count }, (_, index) =>
     createMemoryNode({ index, world, nowMs, random, ...told }),
   )
@@ -88,6 +92,8 @@ export function createMemoryNodes(
       provider,
       heads,
       recentHeadMs: 1_000,
+      ...{ chain: 'kaia', binding, finalityDepthBlocks: 0 },
+      onChainChecked: () => undefined,
       clock,
     })
   })

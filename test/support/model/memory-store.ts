@@ -8,6 +8,7 @@ import {
   type Transaction,
   type TransactionStatus,
 } from '../../../src/domain/transaction.ts'
+import type { Scheduled } from '../../../src/flows/ports.ts'
 import type { ModelStore, StorePorts } from './model-store.ts'
 
 /** The staged business writes of one settle. */
@@ -87,7 +88,8 @@ export function createMemoryStore(): MemoryStore {
     changes: () => Partial<Row>,
   ): Transaction[] {
     const at = now().getTime()
-    const taken = [...rows.values()].filter((row) => due(row, at)).slice(0, limit)
+    const found = [...rows.values()].filter((row) => due(row, at))
+    const taken = found.sort((a, b) => dueAt(a) - dueAt(b)).slice(0, limit)
     return taken.map((row) => {
       const changed = { ...row, ...changes() }
       rows.set(row.txHash, changed)
@@ -198,20 +200,20 @@ export function createMemoryStore(): MemoryStore {
         'replaced',
       ),
     recordWait: async (id, wait) =>
-      step(
-        id,
-        (row) => row.status === 'pending' && row.retryCount === wait.expectedRetryCount,
-        () => ({
-          retryCount: wait.retryCount,
-          consecutiveErrors: wait.consecutiveErrors,
-          nextCheckAt: inMs(wait.delayMs),
-          lastCheckedAt: inMs(0),
-          lastError: wait.error,
-          ...noted(wait.notes),
-        }),
-      ) === null
-        ? 'moved'
-        : 'recorded',
+      scheduled(
+        step(
+          id,
+          (row) => row.status === 'pending' && row.retryCount === wait.expectedRetryCount,
+          () => ({
+            retryCount: wait.retryCount,
+            consecutiveErrors: wait.consecutiveErrors,
+            nextCheckAt: inMs(wait.delayMs),
+            lastCheckedAt: inMs(0),
+            lastError: wait.error,
+            ...noted(wait.notes),
+          }),
+        ),
+      ) ?? 'moved',
     beginWriteAttempt: async (id, { expectedAttempts, isCounted, reason }) =>
       update(
         id,
@@ -219,29 +221,33 @@ export function createMemoryStore(): MemoryStore {
         () => ({ handlerAttempts: expectedAttempts + (isCounted ? 1 : 0), lastError: reason }),
       ) !== null,
     recordWriteFailure: async (id, { attempts, error, delayMs, isParked }) =>
-      (delayMs === null ? update : step)(
-        id,
-        (row) => isAttempted(row, attempts),
-        (row) => ({
-          ...(delayMs === null ? {} : { nextCheckAt: inMs(delayMs) }),
-          parkedAt: isParked ? inMs(0) : null,
-          lastCheckedAt: inMs(0),
-          lastError: error,
-          absentChecks: 0,
-          ...(row.status === 'pending' || row.status === 'stalled' ? { evidence: [] } : {}),
-        }),
-      ) !== null,
+      scheduled(
+        (delayMs === null ? update : step)(
+          id,
+          (row) => isAttempted(row, attempts),
+          (row) => ({
+            ...(delayMs === null ? {} : { nextCheckAt: inMs(delayMs) }),
+            parkedAt: isParked ? inMs(0) : null,
+            lastCheckedAt: inMs(0),
+            lastError: error,
+            absentChecks: 0,
+            ...(row.status === 'pending' || row.status === 'stalled' ? { evidence: [] } : {}),
+          }),
+        ),
+      ),
     recordRefusal: async (id, { expectedAttempts, error, delayMs, isParked }) =>
-      step(
-        id,
-        (row) => isAttempted(row, expectedAttempts),
-        () => ({
-          handlerAttempts: expectedAttempts + 1,
-          nextCheckAt: inMs(delayMs),
-          parkedAt: isParked ? inMs(0) : null,
-          lastError: error,
-        }),
-      ) !== null,
+      scheduled(
+        step(
+          id,
+          (row) => isAttempted(row, expectedAttempts),
+          () => ({
+            handlerAttempts: expectedAttempts + 1,
+            nextCheckAt: inMs(delayMs),
+            parkedAt: isParked ? inMs(0) : null,
+            lastError: error,
+          }),
+        ),
+      ),
     noteReason: async (id, reason) => {
       update(
         id,
@@ -324,6 +330,10 @@ export function createMemoryStore(): MemoryStore {
         handling.leaseCount += 1
         return { transaction, leaseCount: handling.leaseCount }
       }),
+  }
+
+  function scheduled(row: Row | null): Scheduled | null {
+    return row && { nextCheckAt: row.nextCheckAt }
   }
 
   function noted({ seen, evidence, absentChecks }: Notes): Partial<Row> {

@@ -1,13 +1,15 @@
 import type { Transaction } from '../../../src/domain/transaction.ts'
+import type { SlowCheckDependencies } from '../../../src/flows/check-slowly.ts'
 import type { ConfirmDependencies } from '../../../src/flows/confirm.ts'
+import type { RepublishDependencies } from '../../../src/flows/republish-lost.ts'
 import type { SubmitDependencies } from '../../../src/flows/submit.ts'
-import type { SweepDependencies } from '../../../src/flows/sweep.ts'
 import type { Leased } from '../../../src/store/lease.ts'
 
 /** Everything that the flows and the table queue ask of a store. */
 export type StorePorts<Trx> = ConfirmDependencies<Trx>['store'] &
   SubmitDependencies['store'] &
-  SweepDependencies['store'] & {
+  RepublishDependencies['store'] &
+  SlowCheckDependencies['store'] & {
     leaseDue(options: { leaseMs: number; limit: number }): Promise<Leased[]>
   }
 

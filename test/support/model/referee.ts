@@ -37,7 +37,6 @@ const LEADS_TO: Readonly<Record<TransactionStatus, readonly TransactionStatus[]>
 
 export function createReferee(
   chain: ModelChain,
-  depth: number,
   reached: (from: TransactionStatus, to: TransactionStatus) => void,
 ): Referee {
   /** The events that must be in the outbox, by transaction, in order. */
@@ -54,10 +53,9 @@ export function createReferee(
     )
   }
 
-  /** The task looked and there was no receipt, or none that is final. */
-  function sawNoFinalReceipt({ observation }: Task): boolean {
-    if (observation?.kind === 'absent') return true
-    return observation?.kind === 'receipt' && observation.headNumber - observation.receipt.blockNumber < depth
+  /** The task looked and there was no receipt. One that is not final yet is waited for, and spends nothing. */
+  function sawNoReceipt({ observation }: Task): boolean {
+    return observation?.kind === 'absent'
   }
 
   function judgeState(change: Change, before: Transaction): void {
@@ -77,7 +75,7 @@ export function createReferee(
         break
       }
       case 'stalled': {
-        demand(sawNoFinalReceipt(task), 'only a look that found nothing stalls', change)
+        demand(sawNoReceipt(task), 'only a look that found nothing stalls', change)
         const waitedMs = at.getTime() - (startedAt.get(after.txHash) ?? at).getTime()
         demand(
           waitedMs >= shortestWayToStallMs(),
@@ -112,7 +110,7 @@ export function createReferee(
       }
       const spent = after.retryCount - (before?.retryCount ?? 0)
       demand(
-        spent <= 0 || (spent === 1 && sawNoFinalReceipt(task)),
+        spent <= 0 || (spent === 1 && sawNoReceipt(task)),
         'only a fruitless look spends an attempt',
         change,
       )

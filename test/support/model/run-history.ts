@@ -2,13 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Disposition } from '../../../src/domain/check-queue.ts'
 import type { Query } from '../../../src/domain/finality.ts'
 import type { Handler } from '../../../src/domain/handler.ts'
-import { type Check, encodeChecks, parseCheckMessages } from '../../../src/domain/message.ts'
+import { type Check, checkOf, encodeChecks, parseCheckMessages } from '../../../src/domain/message.ts'
 import { delayCovering, longestDelayMs } from '../../../src/domain/schedule.ts'
 import type { Transaction, TransactionStatus } from '../../../src/domain/transaction.ts'
+import { checkSlowly } from '../../../src/flows/check-slowly.ts'
 import { type Confirm, createConfirm } from '../../../src/flows/confirm.ts'
 import type { ConfirmObserver, Log } from '../../../src/flows/ports.ts'
+import { republishLost } from '../../../src/flows/republish-lost.ts'
 import { createSubmit } from '../../../src/flows/submit.ts'
-import { sweep } from '../../../src/flows/sweep.ts'
 import { NO_TRACING } from '../../../src/observe/tracing.ts'
 import type { Leased } from '../../../src/store/lease.ts'
 import { type BrokerMessage, createModelBroker } from './broker.ts'
@@ -65,7 +66,7 @@ export async function runHistory<Trx>(
   const stepper = createStepper()
   const chain = createModelChain(depth)
   const broker = createModelBroker(store.elapsedMs)
-  const referee = createReferee(chain, depth, onReached)
+  const referee = createReferee(chain, onReached)
   const ids = new Map<string, string>()
   const inHand = new Map<BrokerMessage, Task>()
   /** Transactions whose message a fault took away: only the sweep finds them again. */
@@ -223,7 +224,7 @@ export async function runHistory<Trx>(
   async function consume(task: Task, message: BrokerMessage): Promise<void> {
     const delivery = {
       message: parseCheckMessages(message.body, CHAIN)[0],
-      ...deliveredBefore(message.deliveryCount),
+      redelivered: message.deliveryCount > 0,
     }
     const disposition = await confirmOf(task)
       .handle(delivery)
@@ -269,34 +270,36 @@ export async function runHistory<Trx>(
   }
 
   function handleLeased(worker: number, { transaction, leaseCount }: Leased): void {
-    const { id, chain: name, txHash, retryCount, correlationId } = transaction
-    const check = { id, chain: name, txHash, retryCount, correlationId }
-    start(worker, 'check', txHash, (task) =>
+    const check = checkOf(transaction)
+    start(worker, 'check', check.txHash, (task) =>
       confirmOf(task).handle({
         message: { kind: 'check', check },
-        redelivered: false,
-        deliveryCount: leaseCount - 1,
+        redelivered: leaseCount > 1,
       }),
     )
   }
 
   function startSweep(worker: number): void {
-    start(worker, 'sweep', null, (task) =>
-      sweep(
+    const { signal } = new AbortController()
+    start(worker, 'sweep', null, async (task) => {
+      await republishLost(
         {
           store: portsOf(task),
           queue: {
             publish: (check) => publish(task, check),
             backlog: async () => (queue === 'broker' && broker.isUp ? broker.ready().length : null),
           },
-          confirm: confirmOf(task),
           policy: MODEL_POLICY,
           observer: { republished: silent },
           log: LOG,
         },
-        new AbortController().signal,
-      ),
-    )
+        signal,
+      )
+      await checkSlowly(
+        { store: portsOf(task), confirm: confirmOf(task), policy: MODEL_POLICY, log: LOG },
+        signal,
+      )
+    })
   }
 
   function recheck(txHash: string): void {
@@ -480,8 +483,6 @@ function contradicts({ observation }: Task): boolean {
   )
 }
 
-const deliveredBefore = (deliveryCount: number) => ({ redelivered: deliveryCount > 0, deliveryCount })
-
 /** What was leased comes in no order. */
 function inOrder(answer: unknown): unknown {
   if (Array.isArray(answer)) return [...(answer as (Transaction | Leased)[])].sort(byHash)
@@ -507,6 +508,7 @@ function normalised(answer: unknown, now: Date): string {
     return `${String(answer.outcome)} ${normalised(answer.transaction, now)}`
   }
   if ('transaction' in answer) return normalised(answer.transaction, now)
+  if (!('txHash' in answer)) return 'scheduled'
   const row = answer as Transaction
   const inUnits = (date: Date | null) => date && Math.round((date.getTime() - now.getTime()) / UNIT_MS)
   return JSON.stringify([
