@@ -45,7 +45,8 @@ export function senderOf(txHash: string): string {
 const FIRST_BLOCK = 1_000
 const BLOCK_MS = 1_000
 
-export function createDrillChain(): DrillChain {
+/** @param mark a hexadecimal digit in the hashes of all blocks, by which they differ from those of other chains */
+export function createDrillChain(mark = 'f'): DrillChain {
   const startedAt = Math.floor(Date.now() / BLOCK_MS) * BLOCK_MS
   const planned = new Map<string, { blockNumber: number; ending: Ending }>()
   const bySender = new Map<string, string>()
@@ -69,7 +70,7 @@ export function createDrillChain(): DrillChain {
 
   function blockHash(blockNumber: number): string {
     const fork = forks.get(blockNumber) ?? 0
-    return `0x${fork.toString(16).padStart(32, 'f')}${blockNumber.toString(16).padStart(32, '0')}`
+    return `0x${fork.toString(16).padStart(32, mark)}${blockNumber.toString(16).padStart(32, '0')}`
   }
 
   return {

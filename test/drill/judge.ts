@@ -19,7 +19,9 @@ export interface Judgement {
 }
 
 interface Found {
+  readonly chain: string
   readonly tx_hash: string
+  readonly kind: string
   readonly status: string
   readonly parked: boolean
   readonly retry_count: number
@@ -55,7 +57,7 @@ export async function judge(db: Knex, entries: readonly Entry[]): Promise<Judgem
   for (const entry of entries) {
     if (!entry.recorded) continue
     count.recorded += 1
-    const row = rows.get(entry.txHash)
+    const row = rows.get(keyOf(entry.chain, entry.txHash, entry.kind))
     const status = COUNTED.find((each) => each === row?.status)
     if (status) count[status] += 1
     for (const fault of ['lost', 'doubled', 'wrong'] as const) {
@@ -63,14 +65,16 @@ export async function judge(db: Knex, entries: readonly Entry[]): Promise<Judgem
       count[fault] += 1
       if (examples.length < EXAMPLES_SHOWN) {
         examples.push(
-          `${fault}: ${entry.txHash}, in truth ${entry.truth ?? 'absent'}: ${JSON.stringify(row)}`,
+          `${fault}: ${entry.txHash} on ${entry.chain}, in truth ${entry.truth ?? 'absent'}: ${JSON.stringify(row)}`,
         )
       }
     }
   }
-  // A business row of a hash that has no row at all belongs to nobody.
-  const strangers = await db('orders').whereNotIn('tx_hash', db('transaction_history').select('tx_hash'))
-  return { ...count, wrong: count.wrong + strangers.length, examples }
+  return { ...count, wrong: count.wrong + (await countStrayOrders(db)), examples }
+}
+
+function keyOf(chain: string, txHash: string, kind: string): string {
+  return [chain, txHash, kind].join(' ')
 }
 
 const FAULTS = {
@@ -95,14 +99,25 @@ const FAULTS = {
 async function readRows(db: Knex): Promise<Map<string, Found>> {
   // Together, so that a settle in between is seen whole or not at all.
   const { rows } = await db.raw<{ rows: Found[] }>(`
-    SELECT t.tx_hash, t.status, t.parked_at IS NOT NULL AS parked, t.retry_count, t.last_error,
+    SELECT t.chain, t.tx_hash, t.kind, t.status, t.parked_at IS NOT NULL AS parked, t.retry_count, t.last_error,
            t.seen_sender IS NULL AS unseen,
            coalesce(o.orders, 0)::int AS orders, coalesce(e.events, '{}') AS events
       FROM transaction_history t
-      LEFT JOIN (SELECT tx_hash, count(*) AS orders FROM orders GROUP BY tx_hash) o USING (tx_hash)
+      LEFT JOIN (SELECT transaction_id, count(*) AS orders FROM orders GROUP BY transaction_id) o
+        ON o.transaction_id = t.id
       LEFT JOIN (SELECT transaction_id, array_agg(status) AS events FROM outbox GROUP BY transaction_id) e
         ON e.transaction_id = t.id`)
-  return new Map(rows.map((row) => [row.tx_hash, row]))
+  return new Map(rows.map((row) => [keyOf(row.chain, row.tx_hash, row.kind), row]))
+}
+
+/** Business rows that belong to no transaction, or name another hash than theirs. */
+async function countStrayOrders(db: Knex): Promise<number> {
+  const { rows } = await db.raw<{ rows: { strays: number }[] }>(`
+    SELECT count(*)::int AS strays
+      FROM orders o
+      LEFT JOIN transaction_history t ON t.id = o.transaction_id AND t.tx_hash = o.tx_hash
+     WHERE t.id IS NULL`)
+  return rows[0]?.strays ?? 0
 }
 
 export function isClean({ lost, doubled, wrong }: Judgement): boolean {

@@ -4,6 +4,8 @@ import type { Random } from './random.ts'
 
 /** A transaction of a drill and what is true of it. */
 export interface Entry {
+  /** The chain on which it is registered. */
+  readonly chain: string
   readonly txHash: string
   /** The kind under which it is registered. */
   readonly kind: string
@@ -24,13 +26,19 @@ export interface Mix {
   readonly maxDelayMs: number
 }
 
+/** The chain of the processes whose settings name none. */
+const USUAL_CHAIN = 'kaia'
 const USUAL_MIX: Mix = { kind: 'order', failed: 0.2, absent: 0.05, replaced: 0, maxDelayMs: 4_000 }
 
 /** The truth of every hash, decided before anything runs. */
 export interface Ledger {
   readonly entries: readonly Entry[]
   make(count: number, mix?: Partial<Mix>): Entry[]
+  /** The same hashes once more: under another kind, or on another chain with an ending of their own. */
+  repeat(entries: readonly Entry[], change: (entry: Entry) => Partial<Pick<Entry, RepeatedField>>): Entry[]
 }
+
+type RepeatedField = 'chain' | 'kind' | 'truth'
 
 export function createLedger(seed: string, random: Random): Ledger {
   const entries: Entry[] = []
@@ -49,6 +57,7 @@ export function createLedger(seed: string, random: Random): Ledger {
       const made = Array.from({ length: count }, (_, index): Entry => {
         const name = `${seed}:${entries.length + index}`
         return {
+          chain: USUAL_CHAIN,
           txHash: `0x${createHash('sha256').update(name).digest('hex')}`,
           kind: complete.kind,
           truth: truthOf(complete),
@@ -56,6 +65,11 @@ export function createLedger(seed: string, random: Random): Ledger {
           recorded: false,
         }
       })
+      entries.push(...made)
+      return made
+    },
+    repeat: (repeated, change) => {
+      const made = repeated.map((entry): Entry => ({ ...entry, ...change(entry), recorded: false }))
       entries.push(...made)
       return made
     },

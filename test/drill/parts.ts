@@ -113,7 +113,7 @@ async function startOthers<Broker extends PrivateRabbitmq | null>(
   lifecycle.add('database', () => db.destroy())
   await migrate(postgres.url, options.migrateWith)
   await createOrderTables(db)
-  await db.raw('CREATE INDEX ON orders (tx_hash)')
+  await db.raw('CREATE INDEX ON orders (transaction_id)')
 
   const chain = createDrillChain()
   const nodes = await startNodes(context, chain, options)

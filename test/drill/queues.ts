@@ -5,13 +5,20 @@ import { withChannel } from '../support/channel.ts'
 import type { Parts } from './parts.ts'
 import { pollUntil } from './poll.ts'
 
-const PREFIX = 'TX'
+/** That of the processes whose settings name none. */
+export const PREFIX = 'TX'
 export const NAMES = brokerNames(PREFIX)
 
-type Place = Pick<Parts, 'rabbitmq' | 'delaysMs'>
+/** Where the queues are: on this broker, under each of these prefixes. */
+interface Place extends Pick<Parts, 'rabbitmq' | 'delaysMs'> {
+  /** That of the settings if left out. */
+  readonly prefixes?: readonly string[]
+}
 
-export function queueNames({ delaysMs }: Place): string[] {
-  return topologyOf(PREFIX, delaysMs as unknown as RetryDelaysMs).queues.map(({ name }) => name)
+export function queueNames({ delaysMs, prefixes = [PREFIX] }: Place): string[] {
+  return prefixes.flatMap((prefix) =>
+    topologyOf(prefix, delaysMs as unknown as RetryDelaysMs).queues.map(({ name }) => name),
+  )
 }
 
 /** Ready messages by queue; those that a worker has in hand are not among them. */
@@ -50,15 +57,16 @@ export function purgeAll(parts: Place): Promise<number> {
   })
 }
 
-/** Waits until all queues but the parked one are empty; returns what was left in them. */
-export async function untilEmpty(parts: Place, timeoutMs: number): Promise<{ left: number; parked: number }> {
+/** Waits until all queues but those of parked messages are empty; returns what was left in them. */
+export async function untilEmpty(place: Place, timeoutMs: number): Promise<{ left: number; parked: number }> {
+  const parkedQueues = (place.prefixes ?? [PREFIX]).map((prefix) => brokerNames(prefix).parkedQueue)
   let found = { left: -1, parked: -1 }
   await pollUntil(
     async () => {
-      const depths = await readDepths(parts).catch(() => null)
+      const depths = await readDepths(place).catch(() => null)
       if (!depths) return false
       const total = Object.values(depths).reduce((sum, depth) => sum + depth, 0)
-      const parked = depths[NAMES.parkedQueue] ?? 0
+      const parked = parkedQueues.reduce((sum, name) => sum + (depths[name] ?? 0), 0)
       found = { left: total - parked, parked }
       return found.left === 0
     },

@@ -2,11 +2,18 @@ import type { Condition, DrillContext, Finding } from './drill.ts'
 import { isClean, type Judgement, judge } from './judge.ts'
 import type { Parts, PartsOfEitherQueue } from './parts.ts'
 import { pollUntil } from './poll.ts'
-import { untilEmpty } from './queues.ts'
+import { PREFIX, untilEmpty } from './queues.ts'
 
 /** Time after the last fault in which everything must have its final state. */
 const SETTLE_LIMIT_MS = 120_000
 const EMPTY_LIMIT_MS = 30_000
+
+export interface SettleOptions {
+  readonly limitMs?: number
+  /** Of the queues that must be empty; that of the settings if left out. */
+  readonly prefixes?: readonly string[]
+  readonly conditions?: readonly Condition[]
+}
 
 export async function countPending({ db }: Pick<Parts, 'db'>): Promise<number> {
   const { rows } = await db.raw<{ rows: { count: string }[] }>(
@@ -22,10 +29,7 @@ export async function countPending({ db }: Pick<Parts, 'db'>): Promise<number> {
 export async function settleAndJudge(
   { ledger, say }: Pick<DrillContext, 'ledger' | 'say'>,
   parts: PartsOfEitherQueue,
-  {
-    limitMs = SETTLE_LIMIT_MS,
-    conditions = [],
-  }: { limitMs?: number; conditions?: readonly Condition[] } = {},
+  { limitMs = SETTLE_LIMIT_MS, prefixes = [PREFIX], conditions = [] }: SettleOptions = {},
 ): Promise<Finding> {
   const lastFaultAt = Date.now()
   let judgement: Judgement = await judge(parts.db, ledger.entries)
@@ -41,7 +45,7 @@ export async function settleAndJudge(
   judgement = await judge(parts.db, ledger.entries)
   const inTime = isClean(judgement) && tookMs <= limitMs
   say(`all in their final state: ${isClean(judgement) ? `${tookMs} ms after the last fault` : 'no'}`)
-  const queueConditions = await judgeQueues(parts)
+  const queueConditions = await judgeQueues(parts, prefixes)
   return {
     judgement: await judge(parts.db, ledger.entries),
     conditions: [
@@ -53,9 +57,12 @@ export async function settleAndJudge(
 }
 
 /** Where the table is the queue there is nothing beside the rows, which were judged. */
-async function judgeQueues({ rabbitmq, delaysMs }: PartsOfEitherQueue): Promise<Condition[]> {
+async function judgeQueues(
+  { rabbitmq, delaysMs }: PartsOfEitherQueue,
+  prefixes: readonly string[],
+): Promise<Condition[]> {
   if (!rabbitmq) return []
-  const { left, parked } = await untilEmpty({ rabbitmq, delaysMs }, EMPTY_LIMIT_MS)
+  const { left, parked } = await untilEmpty({ rabbitmq, delaysMs, prefixes }, EMPTY_LIMIT_MS)
   return [
     { text: `queues empty (${left} left)`, passed: left === 0 },
     { text: `nothing parked (${parked} messages)`, passed: parked === 0 },
