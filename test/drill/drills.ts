@@ -17,6 +17,7 @@ import { queuesPurged } from './drills/queues-purged.ts'
 import { receiptsFlicker } from './drills/receipts-flicker.ts'
 import { rpcDown } from './drills/rpc-down.ts'
 import { sameMessage } from './drills/same-message.ts'
+import { twoChains } from './drills/two-chains.ts'
 import { twoVersions } from './drills/two-versions.ts'
 import { untrustworthyNodes } from './drills/untrustworthy-nodes.ts'
 import { waitTier } from './drills/wait-tier.ts'
@@ -40,6 +41,7 @@ export const DRILLS: readonly Drill[] = [
   modelTest,
   forbiddenTargets,
   foreignTopology,
+  twoChains,
   carelessHandlers,
   untrustworthyNodes,
   lostBehindStalled,

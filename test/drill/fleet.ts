@@ -28,7 +28,7 @@ const STOP_LIMIT_MS = 30_000
 const LEVEL_WARN = 40
 
 /** Lines that say why a process ended. */
-function isTelling({ level, msg }: LogLine): boolean {
+export function isTelling({ level, msg }: LogLine): boolean {
   return level > LEVEL_WARN || msg === 'stopping'
 }
 

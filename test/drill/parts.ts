@@ -32,16 +32,27 @@ export interface Parts<Broker extends PrivateRabbitmq | null = PrivateRabbitmq> 
 
 export type PartsOfEitherQueue = Parts<PrivateRabbitmq | null>
 
-export interface PartsOptions {
+export interface PartsOptions extends NodesOptions {
   readonly settings?: Readonly<Record<string, string>>
+  /** The program that brings the schema at first; this build if left out. */
+  readonly migrateWith?: string
+}
+
+export interface NodesOptions {
   /** Number of nodes; one if left out. */
   readonly nodes?: number
   /** Where among the nodes one of another chain stands; none if left out. */
   readonly strangerAt?: number
   /** Transactions of which all nodes show the opposite outcome; none if left out. */
   readonly contrary?: (txHash: string) => boolean
-  /** The program that brings the schema at first; this build if left out. */
-  readonly migrateWith?: string
+}
+
+/** The chain that nodes show. */
+export interface ShownChain {
+  readonly chain: DrillChain
+  readonly chainId: number
+  /** Begins the name of each node. */
+  readonly nodeName: string
 }
 
 /**
@@ -54,7 +65,7 @@ const PROVIDERS = ['north', 'east', 'south']
 /** For drills that are about the queue: nothing else settles what it would have lost. */
 export const QUEUE_ALONE = { FOLLOW_BLOCKS: 'off' }
 
-const CHAIN_ID = 8217
+export const CHAIN_ID = 8217
 const STRANGER_CHAIN_ID = 1
 /** A timer of Node takes no more. */
 const NEVER_MS = String(2 ** 31 - 1)
@@ -116,7 +127,7 @@ async function startOthers<Broker extends PrivateRabbitmq | null>(
   await db.raw('CREATE INDEX ON orders (transaction_id)')
 
   const chain = createDrillChain()
-  const nodes = await startNodes(context, chain, options)
+  const nodes = await startNodes(context, { chain, chainId: CHAIN_ID, nodeName: 'node' }, options)
   const settings: Record<string, string> = {
     ...(quick ? QUICK_SETTINGS : FULL_SETTINGS),
     ...options.settings,
@@ -152,21 +163,23 @@ export function rpcUrlsOf(nodes: readonly DrillNode[], first = 0): string {
   return [...urls.slice(first), ...urls.slice(0, first)].join(',')
 }
 
-async function startNodes(
-  { lifecycle, random }: DrillContext,
-  chain: DrillChain,
-  { nodes: count = 1, strangerAt, contrary = () => false }: PartsOptions,
+/** They end with the drill. */
+export async function startNodes(
+  { lifecycle, random }: Pick<DrillContext, 'lifecycle' | 'random'>,
+  { chain, chainId, nodeName }: ShownChain,
+  { nodes: count = 1, strangerAt, contrary = () => false }: NodesOptions = {},
 ): Promise<DrillNode[]> {
   const nodes: DrillNode[] = []
   for (let index = 0; index < count; index++) {
     const isStranger = index === strangerAt
+    const name = `${nodeName} ${index}`
     const node = await startDrillNode({
       chain,
-      random: random(`node ${index}`),
-      chainId: isStranger ? STRANGER_CHAIN_ID : CHAIN_ID,
+      random: random(name),
+      chainId: isStranger ? STRANGER_CHAIN_ID : chainId,
       contrary: isStranger ? () => true : contrary,
     })
-    lifecycle.add(`node ${index}`, node.stop)
+    lifecycle.add(name, node.stop)
     nodes.push(node)
   }
   return nodes
