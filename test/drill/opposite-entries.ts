@@ -18,9 +18,9 @@ const SECOND_KIND = 'transfer'
 export function makeOpposite(
   ledger: Ledger,
   random: Random,
-  { count, secondChain }: { count: number; secondChain: string },
+  { count, secondChain, maxDelayMs }: { count: number; secondChain: string; maxDelayMs: number },
 ): OppositeEntries {
-  const onFirst = ledger.make(count, MIX)
+  const onFirst = ledger.make(count, { ...MIX, maxDelayMs })
   const onSecond = ledger.repeat(onFirst, ({ truth }) => ({
     chain: secondChain,
     truth: truth === 'confirmed' ? notConfirmed(random) : 'confirmed',

@@ -1,7 +1,7 @@
 import { watchAnnouncements } from '../announced-chains.ts'
 import { CHAIN_ORDER_HANDLERS, createChainOrders, judgeChainOrders } from '../chain-orders.ts'
 import { type ChainProcesses, startChainProcesses } from '../chain-processes.ts'
-import type { Condition, Drill, DrillContext } from '../drill.ts'
+import type { Condition, Drill, DrillContext, Finding } from '../drill.ts'
 import { every } from '../faults.ts'
 import { judgeBlocks, judgeEvents, judgeFeed } from '../judge-chains.ts'
 import { makeOpposite, type OppositeEntries } from '../opposite-entries.ts'
@@ -21,6 +21,11 @@ const QUICK_PER_SECOND = 30
 /** A worker of one chain, then one of the other. */
 const KILL_INTERVAL_MS = 2_000
 const QUICK_KILL_INTERVAL_MS = 1_500
+/** Until a transaction is on its chain: long enough that most of those that are replaced are seen before. */
+const MAX_DELAY_MS = 12_000
+const QUICK_MAX_DELAY_MS = 4_000
+/** At full size: the rule that reads the nonces of a sender, which are others on the other chain. */
+const LEAST_REPLACED = 500
 /** At full size, of each chain. */
 const LEAST_KILLS = 20
 /** Checks that must come to workers of the other chain while both share a queue, at full size. */
@@ -29,7 +34,7 @@ const LEAST_CHECKS_LEFT = 1_000
 const KILLS_AT_MOST_MS = 120_000
 const QUICK_KILLS_AT_MOST_MS = 30_000
 /** Until all of the part with a shared queue must be final. */
-const PART_LIMIT_MS = 180_000
+const PART_LIMIT_MS = 300_000
 
 /** Two chains with the same transactions and opposite outcomes, each with nodes and processes of its own. */
 export const twoChains: Drill = {
@@ -38,7 +43,7 @@ export const twoChains: Drill = {
   queues: ['rabbitmq', 'table'],
   breakage: "the second chain's workers hand out, load and find rows of every chain",
   run: async (context) => {
-    const { broken, ledger, n, random, say, tally } = context
+    const { broken, ledger, n, quick, random, say, scaled, tally } = context
     const settings = { HANDLERS: CHAIN_ORDER_HANDLERS }
     const parts = await startPartsOfEitherQueue(context, { nodes: NODES_OF_A_CHAIN, settings })
     const { db, rabbitmq } = parts
@@ -60,7 +65,11 @@ export const twoChains: Drill = {
     const secondChain = chains.second.name
     for (const [index, prefix] of prefixes.entries()) {
       const count = Math.ceil(n / prefixes.length)
-      const entries = makeOpposite(ledger, random(`entries ${index}`), { count, secondChain })
+      const entries = makeOpposite(ledger, random(`entries ${index}`), {
+        count,
+        secondChain,
+        maxDelayMs: quick ? QUICK_MAX_DELAY_MS : MAX_DELAY_MS,
+      })
       if (index > 0) {
         conditions.push(...(await untilPartIsFinal(context, parts, [first, second])))
         await announcements?.untilAllHeard()
@@ -74,7 +83,7 @@ export const twoChains: Drill = {
       conditions.push(...refused)
     }
 
-    const least = context.scaled(LEAST_KILLS, 1)
+    const least = scaled(LEAST_KILLS, 1)
     const finding = await settleAndJudge(context, parts, { prefixes, conditions })
     const allowed = new Map([
       [PREFIX, [chains.first.name, secondChain]],
@@ -90,6 +99,7 @@ export const twoChains: Drill = {
         await judgeFeed(db, chains.first, await first.apiUrl()),
         await judgeFeed(db, chains.second, await second.apiUrl()),
         ...(announcements ? await announcements.judge(allowed) : []),
+        judgeReplaced(context, finding),
         {
           text: `workers were killed ${first.kills()}× and ${second.kills()}×, at least ${least}× of each chain`,
           passed: first.kills() >= least && second.kills() >= least,
@@ -98,6 +108,12 @@ export const twoChains: Drill = {
       ],
     }
   },
+}
+
+function judgeReplaced({ scaled }: Pick<DrillContext, 'scaled'>, { judgement }: Finding): Condition {
+  const replaced = judgement?.replaced ?? 0
+  const least = scaled(LEAST_REPLACED, 1)
+  return { text: `${replaced} were found replaced, at least ${least}`, passed: replaced >= least }
 }
 
 /** Registers with both chains at once, while workers of both are killed until nearly all is settled. */
