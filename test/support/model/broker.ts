@@ -1,8 +1,12 @@
+import type { ChainName } from './processes.ts'
+
 /** A message at the model's broker. */
 export interface BrokerMessage {
   readonly body: string
+  /** Of which chain its transaction is. */
+  readonly chain: ChainName
   /** Whose it is, for losing and counting it. */
-  readonly txHash: string
+  readonly subject: string
   readonly dueAtMs: number
   /** How often it was handed out without an answer. */
   deliveryCount: number
@@ -14,7 +18,7 @@ export interface BrokerMessage {
 export interface ModelBroker {
   /** False: nothing is taken, every publish fails. */
   isUp: boolean
-  put(message: { body: string; txHash: string }, delayMs: number): void
+  put(message: Pick<BrokerMessage, 'body' | 'chain' | 'subject'>, delayMs: number): void
   /** Messages that may be handed out now. */
   ready(): BrokerMessage[]
   /** All messages, also those that wait or are in hand. */
@@ -29,8 +33,8 @@ export function createModelBroker(nowMs: () => number): ModelBroker {
   let messages: BrokerMessage[] = []
   return {
     isUp: true,
-    put: ({ body, txHash }, delayMs) => {
-      messages.push({ body, txHash, dueAtMs: nowMs() + delayMs, deliveryCount: 0, taken: false })
+    put: ({ body, chain, subject }, delayMs) => {
+      messages.push({ body, chain, subject, dueAtMs: nowMs() + delayMs, deliveryCount: 0, taken: false })
     },
     ready: () => messages.filter((message) => !message.taken && message.dueAtMs <= nowMs()),
     all: () => messages,

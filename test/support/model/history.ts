@@ -1,9 +1,13 @@
 import fc from 'fast-check'
 import { NODE_VIEWS, type NodeView } from './chain.ts'
 import { UNIT_MS } from './policy.ts'
+import { CHAINS, type ChainName, isApi, PROCESSES, TRANSACTIONS } from './processes.ts'
 import type { Fault } from './stepper.ts'
 
-/** One thing that happens in a history. `pick` chooses among what is there, counted round. */
+/**
+ * One thing that happens in a history. `pick` chooses among what is there, counted round; `transaction` is a place in
+ * TRANSACTIONS.
+ */
 export type Happening =
   | { readonly do: 'register' | 'recheck' | 'reorganise' | 'replace'; readonly transaction: number }
   /** Another service publishes the hash, with this content. */
@@ -20,11 +24,11 @@ export type Happening =
   | { readonly do: 'rounds'; readonly count: number }
   /** A worker takes a check and is killed after so many operations. */
   | { readonly do: 'die'; readonly worker: number; readonly pick: number; readonly operations: number }
-  /** SIGKILL: process 0 is the API, 1 and 2 are workers. */
+  /** SIGKILL for one of PROCESSES. */
   | { readonly do: 'crash'; readonly process: number }
   | { readonly do: 'advance'; readonly ms: number }
-  | { readonly do: 'mine'; readonly blocks: number }
-  | { readonly do: 'see'; readonly view: NodeView }
+  | { readonly do: 'mine'; readonly chain: ChainName; readonly blocks: number }
+  | { readonly do: 'see'; readonly chain: ChainName; readonly view: NodeView }
   /** The business write throws from now on, or no more. */
   | { readonly do: 'refuse'; readonly refusing: boolean }
   | { readonly do: 'broker'; readonly isUp: boolean }
@@ -46,9 +50,10 @@ export function histories(options: {
   readonly maxLength: number
   readonly advancesMs: readonly number[]
 }): fc.Arbitrary<History> {
-  const transaction = fc.nat({ max: 1 })
+  const transaction = fc.nat({ max: TRANSACTIONS.length - 1 })
+  const chain = fc.constantFrom(...CHAINS)
   const pick = fc.nat({ max: 5 })
-  const worker = fc.integer({ min: 1, max: 2 })
+  const worker = fc.constantFrom(...[...PROCESSES.keys()].filter((process) => !isApi(process)))
   const of = <const D extends Happening['do'], F extends object>(
     what: D,
     fields: { [K in keyof F]: fc.Arbitrary<F[K]> },
@@ -71,10 +76,10 @@ export function histories(options: {
     { weight: 14, arbitrary: of('drain', {}) },
     { weight: 5, arbitrary: of('rounds', { count: fc.constantFrom(1, 2, 4, 8, 24) }) },
     { weight: 5, arbitrary: of('die', { worker, pick, operations: fc.nat({ max: 6 }) }) },
-    { weight: 4, arbitrary: of('crash', { process: fc.nat({ max: 2 }) }) },
+    { weight: 4, arbitrary: of('crash', { process: fc.nat({ max: PROCESSES.length - 1 }) }) },
     { weight: 12, arbitrary: of('advance', { ms: fc.constantFrom(...options.advancesMs) }) },
-    { weight: 3, arbitrary: of('mine', { blocks: fc.integer({ min: 1, max: 3 }) }) },
-    { weight: 5, arbitrary: of('see', { view: fc.constantFrom('truth', 'truth', ...NODE_VIEWS) }) },
+    { weight: 3, arbitrary: of('mine', { chain, blocks: fc.integer({ min: 1, max: 3 }) }) },
+    { weight: 5, arbitrary: of('see', { chain, view: fc.constantFrom('truth', 'truth', ...NODE_VIEWS) }) },
     { weight: 2, arbitrary: of('refuse', { refusing: fc.boolean() }) },
     { weight: 1, arbitrary: of('broker', { isUp: fc.boolean() }) },
     { weight: 3, arbitrary: of('duplicate', { pick }) },

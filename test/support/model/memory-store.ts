@@ -10,6 +10,7 @@ import {
 } from '../../../src/domain/transaction.ts'
 import type { Scheduled } from '../../../src/flows/ports.ts'
 import type { ModelStore, StorePorts } from './model-store.ts'
+import { type ChainName, subjectOf } from './processes.ts'
 
 /** The staged business writes of one settle. */
 export interface MemoryTrx {
@@ -17,7 +18,7 @@ export interface MemoryTrx {
 }
 
 export interface MemoryStore extends ModelStore<MemoryTrx> {
-  /** The rows as they are at this moment, by hash; each change makes a new object. */
+  /** The rows as they are at this moment, by subject; each change makes a new object. */
   rows(): ReadonlyMap<string, Transaction>
 }
 
@@ -71,7 +72,7 @@ export function createMemoryStore(): MemoryStore {
     const row = byId(id)
     if (!row || !fence(row)) return null
     const changed = { ...row, ...changes(row) }
-    rows.set(row.txHash, changed)
+    rows.set(subjectOf(row), changed)
     return changed
   }
 
@@ -92,7 +93,7 @@ export function createMemoryStore(): MemoryStore {
     const taken = found.sort((a, b) => dueAt(a) - dueAt(b)).slice(0, limit)
     return taken.map((row) => {
       const changed = { ...row, ...changes() }
-      rows.set(row.txHash, changed)
+      rows.set(subjectOf(row), changed)
       return changed
     })
   }
@@ -108,22 +109,23 @@ export function createMemoryStore(): MemoryStore {
   const isAttempted = (row: Row, attempts: number) =>
     isOpen(row.status) && row.parkedAt === null && row.handlerAttempts === attempts
 
-  const ports: StorePorts<MemoryTrx> = {
+  const portsOf = (chain: ChainName): StorePorts<MemoryTrx> => ({
     record: async (registration) => {
       const at = now()
-      const known = rows.get(registration.txHash)
+      const known = rows.get(subjectOf(registration))
       if (known) {
         const outcome = contentOf(known) === contentOf(registration) ? 'known' : 'conflict'
         return { outcome, transaction: known }
       }
       const row: Row = recordedTransaction(registration, { id: uuidv7(), createdAt: at, nextCheckAt: at })
-      rows.set(row.txHash, row)
+      rows.set(subjectOf(row), row)
       return { outcome: 'recorded', transaction: row }
     },
     loadOpen: async (id) => {
       const at = now()
       const transaction = byId(id)
       if (!transaction) return null
+      if (transaction.chain !== chain) return 'elsewhere'
       return isOpen(transaction.status) ? { transaction, now: at } : 'settled'
     },
     settle: async ({ transaction: { id }, status, receipt, failure, businessWrite, writeState }) => {
@@ -150,8 +152,8 @@ export function createMemoryStore(): MemoryStore {
       const trx: MemoryTrx = { orders: [] }
       await businessWrite?.(trx, settled)
       // The row is locked from its update to the commit: nothing may have changed it.
-      if (rows.get(row.txHash) !== row) throw new Error('the model changed a row that a settle holds')
-      rows.set(row.txHash, settled)
+      if (rows.get(subjectOf(row)) !== row) throw new Error('the model changed a row that a settle holds')
+      rows.set(subjectOf(row), settled)
       endLease(id)
       orders.push(...trx.orders)
       announce(settled, status)
@@ -308,13 +310,13 @@ export function createMemoryStore(): MemoryStore {
     leaseOverdue: async ({ graceMs, limit }) =>
       lease(
         limit,
-        (row, at) => isChecked(row) && dueAt(row) < at - graceMs,
+        (row, at) => row.chain === chain && isChecked(row) && dueAt(row) < at - graceMs,
         () => ({ nextCheckAt: inMs(0) }),
       ),
     leaseWatched: async ({ intervalMs, limit }) => ({
       transactions: lease(
         limit,
-        (row, at) => isWatched(row) && row.parkedAt === null && dueAt(row) <= at,
+        (row, at) => row.chain === chain && isWatched(row) && row.parkedAt === null && dueAt(row) <= at,
         () => ({ nextCheckAt: inMs(intervalMs) }),
       ),
       now: inMs(0),
@@ -322,7 +324,8 @@ export function createMemoryStore(): MemoryStore {
     leaseDue: async ({ leaseMs, limit }) =>
       lease(
         limit,
-        (row, at) => isChecked(row) && dueAt(row) <= at && handlingOf(row.id).leasedUntilMs <= at,
+        (row, at) =>
+          row.chain === chain && isChecked(row) && dueAt(row) <= at && handlingOf(row.id).leasedUntilMs <= at,
         () => ({}),
       ).map((transaction) => {
         const handling = handlingOf(transaction.id)
@@ -330,7 +333,7 @@ export function createMemoryStore(): MemoryStore {
         handling.leaseCount += 1
         return { transaction, leaseCount: handling.leaseCount }
       }),
-  }
+  })
 
   function scheduled(row: Row | null): Scheduled | null {
     return row && { nextCheckAt: row.nextCheckAt }
@@ -349,8 +352,8 @@ export function createMemoryStore(): MemoryStore {
   }
 
   return {
-    ports,
-    writeOrder: async (trx, { txHash }) => void trx.orders.push(txHash),
+    portsOf,
+    writeOrder: async (trx, { id }) => void trx.orders.push(id),
     clock: () => new Date(clockMs),
     elapsedMs: () => clockMs,
     advance: async (ms) => {

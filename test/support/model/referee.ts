@@ -3,6 +3,7 @@ import { EARLY_TOLERANCE_MS } from '../../../src/domain/turn.ts'
 import type { ModelChain } from './chain.ts'
 import type { StoredState } from './model-store.ts'
 import { MODEL_POLICY } from './policy.ts'
+import { type ChainName, chainOf } from './processes.ts'
 import type { Task } from './stepper.ts'
 
 /** A change of a row, as it was committed. */
@@ -17,12 +18,12 @@ export interface Change {
 
 /**
  * The simple model that histories are judged by: which state may follow which, and what must have been seen
- * for it. It knows the chain's truth, and nothing of how the flows reach a state.
+ * for it. It knows the truth of one chain, and nothing of how the flows reach a state.
  */
 export interface Referee {
   /** Throws if the change breaks a promise. */
   judge(change: Change): void
-  /** Throws unless verdicts, business writes and events agree. */
+  /** Throws unless verdicts, business writes and events of the chain agree. */
   judgeEnd(state: StoredState): void
 }
 
@@ -35,7 +36,11 @@ const LEADS_TO: Readonly<Record<TransactionStatus, readonly TransactionStatus[]>
   replaced: ['confirmed', 'failed'],
 }
 
+/** What a process does that has a message of another chain: it records what is new, and leaves the check to others. */
+const DONE_FOR_OTHER_CHAINS = ['record', 'markUnpublished']
+
 export function createReferee(
+  name: ChainName,
   chain: ModelChain,
   reached: (from: TransactionStatus, to: TransactionStatus) => void,
 ): Referee {
@@ -102,6 +107,11 @@ export function createReferee(
   return {
     judge: (change) => {
       const { before, after, operation, task, at } = change
+      demand(
+        chainOf(task.process) === name || DONE_FOR_OTHER_CHAINS.includes(operation),
+        'a row is moved on by processes of its chain alone',
+        change,
+      )
       if (!before || operation === 'reopen') startedAt.set(after.txHash, at)
       if (!before) announced.set(after.id, [])
       else {
@@ -125,8 +135,9 @@ export function createReferee(
     },
     judgeEnd: ({ transactions, orders, events }) => {
       for (const transaction of transactions) {
+        if (transaction.chain !== name) continue
         const { id, txHash, status } = transaction
-        const commits = orders.filter((order) => order === txHash).length
+        const commits = orders.filter((order) => order === id).length
         if (commits !== (status === 'confirmed' ? 1 : 0)) {
           throw new Error(`the business write of ${describe(transaction)} is committed ${commits} times`)
         }
@@ -156,8 +167,8 @@ function shortestWayToStallMs(): number {
 
 export function describe(transaction: Transaction | undefined): string {
   if (!transaction) return 'nothing'
-  const { txHash, status, retryCount, handlerAttempts, parkedAt, nextCheckAt } = transaction
+  const { chain, txHash, status, retryCount, handlerAttempts, parkedAt, nextCheckAt } = transaction
   const parked = parkedAt ? ', parked' : ''
   const due = nextCheckAt?.toISOString() ?? 'never'
-  return `${txHash.slice(-2)} (${status}, retry ${retryCount}, writes ${handlerAttempts}${parked}, due ${due})`
+  return `${txHash.slice(-2)} on ${chain} (${status}, retry ${retryCount}, writes ${handlerAttempts}${parked}, due ${due})`
 }

@@ -17,6 +17,7 @@ import { createModelChain } from './chain.ts'
 import type { Happening, History } from './history.ts'
 import type { ModelStore, StorePorts } from './model-store.ts'
 import { MODEL_LEASE_MS, MODEL_POLICY, UNIT_MS } from './policy.ts'
+import { CHAINS, chainNamed, chainOf, isApi, processOf, subjectOf, transactionAt } from './processes.ts'
 import { createReferee, describe } from './referee.ts'
 import { createStepper, InjectedFault, type Task } from './stepper.ts'
 
@@ -29,10 +30,7 @@ export interface RunOptions {
   readonly onReached?: (from: TransactionStatus, to: TransactionStatus) => void
 }
 
-const CHAIN = 'kaia'
 const KIND = 'order'
-const API = 0
-const HASHES = ['aa', 'bb'].map((digits) => `0x${digits.repeat(32)}`)
 
 /** The store's operations that note what a look saw. */
 const NOTING = new Set(['recordWait', 'recordLook', 'recordWriteFailure', 'stall'])
@@ -54,8 +52,8 @@ const OBSERVER: ConfirmObserver = {
 
 /**
  * Runs a history on the real flows, then ends all faults and lets time pass. Throws at the first broken
- * promise. In it are an API and two workers as processes that can crash at every operation, a chain, a
- * broker or the table as queue, and the given store.
+ * promise. In it are the APIs and workers of two chains as processes that can crash at every operation, the chains, a
+ * broker or the table as the queue of all, and the given store.
  */
 export async function runHistory<Trx>(
   store: ModelStore<Trx>,
@@ -64,9 +62,12 @@ export async function runHistory<Trx>(
 ): Promise<void> {
   const { queue, depth } = history
   const stepper = createStepper()
-  const chain = createModelChain(depth)
+  const chains = { kaia: createModelChain(depth), kairos: createModelChain(depth) }
   const broker = createModelBroker(store.elapsedMs)
-  const referee = createReferee(chain, onReached)
+  const referees = {
+    kaia: createReferee('kaia', chains.kaia, onReached),
+    kairos: createReferee('kairos', chains.kairos, onReached),
+  }
   const ids = new Map<string, string>()
   const inHand = new Map<BrokerMessage, Task>()
   /** Transactions whose message a fault took away: only the sweep finds them again. */
@@ -89,7 +90,8 @@ export async function runHistory<Trx>(
 
   /** The store's operations, each behind a gate of the task, each answer judged. */
   function portsOf(task: Task): StorePorts<Trx> {
-    const gated = Object.entries(store.ports).map(([operation, execute]) => {
+    const ports = store.portsOf(chainOf(task.process))
+    const gated = Object.entries(ports).map(([operation, execute]) => {
       const call = execute as (...given: unknown[]) => Promise<unknown>
       return [
         operation,
@@ -100,18 +102,18 @@ export async function runHistory<Trx>(
               () => judged(task, operation, () => call(...given)),
               (fault) => {
                 // Committed, but the worker does not know: its message comes back as a stale copy.
-                if (fault === 'after' && task.txHash !== null) leftToSweep.add(task.txHash)
+                if (fault === 'after' && task.subject !== null) leftToSweep.add(task.subject)
               },
             )
             .catch((error: unknown) => {
-              if (!(error instanceof InjectedFault) && task.process !== API)
+              if (!(error instanceof InjectedFault) && !isApi(task.process))
                 onAnswer?.(`${operation} rejected`)
               throw error
             }),
       ]
     })
     // It says what an error is, and asks nobody.
-    return { ...(Object.fromEntries(gated) as StorePorts<Trx>), refusalOf: store.ports.refusalOf }
+    return { ...(Object.fromEntries(gated) as StorePorts<Trx>), refusalOf: ports.refusalOf }
   }
 
   async function judged(task: Task, operation: string, execute: () => Promise<unknown>): Promise<unknown> {
@@ -121,28 +123,35 @@ export async function runHistory<Trx>(
     onAnswer?.(`${task.name} ${operation}: ${normalised(sorted, store.clock())}`)
     if (operation === 'record') noteId((answer as { transaction: Transaction }).transaction)
     if (operation === 'reopen' && (answer as Transaction | null)?.status === 'expired') {
-      owedLooks.add((answer as Transaction).txHash)
+      owedLooks.add(subjectOf(answer as Transaction))
     }
-    for (const [txHash, after] of rows?.() ?? []) {
-      if (before.get(txHash) === after) continue
+    // Of another chain: its message is acknowledged, and a sweep of that chain publishes the next one.
+    if (operation === 'markUnpublished' && task.subject !== null) leftToSweep.add(task.subject)
+    for (const [subject, after] of rows?.() ?? []) {
+      if (before.get(subject) === after) continue
+      const chain = chainNamed(after.chain)
       try {
-        referee.judge({ before: before.get(txHash), after, operation, task, at: store.clock() })
+        referees[chain].judge({ before: before.get(subject), after, operation, task, at: store.clock() })
       } catch (error) {
         // The flows catch errors of the store; this one is for the test.
         broken ??= error
       }
-      if (operation === 'reopen' || (NOTING.has(operation) && contradicts(task))) chain.contradict(txHash)
+      if (operation === 'reopen' || (NOTING.has(operation) && contradicts(task))) {
+        chains[chain].contradict(after.txHash)
+      }
     }
     return sorted
   }
 
-  const noteId = ({ txHash, id }: Transaction) => void ids.set(txHash, id)
+  const noteId = (transaction: Transaction) => void ids.set(subjectOf(transaction), transaction.id)
 
   async function observe(task: Task, query: Query) {
     try {
       return await stepper.pass(task, () => {
-        task.observation = chain.observe(query)
-        if (task.observation.kind !== 'unavailable') owedLooks.delete(query.txHash)
+        const chain = chainOf(task.process)
+        task.observation = chains[chain].observe(query)
+        const subject = subjectOf({ chain, txHash: query.txHash })
+        if (task.observation.kind !== 'unavailable') owedLooks.delete(subject)
         return task.observation
       })
     } catch (error) {
@@ -155,7 +164,8 @@ export async function runHistory<Trx>(
     return stepper.pass(task, () => {
       if (queue === 'table') return
       if (!broker.isUp) throw new Error('the broker is away')
-      broker.put({ body: encodeChecks([check]), txHash: check.txHash }, 0)
+      const chain = chainNamed(check.chain)
+      broker.put({ body: encodeChecks([check]), chain, subject: subjectOf(check) }, 0)
     })
   }
 
@@ -180,10 +190,10 @@ export async function runHistory<Trx>(
   function start(
     process: number,
     name: string,
-    txHash: string | null,
+    subject: string | null,
     work: (task: Task) => Promise<unknown>,
   ) {
-    const task: Task = { process, name, txHash, observation: null }
+    const task: Task = { process, name, subject, observation: null }
     work(task).catch((error: unknown) => {
       if (!(error instanceof InjectedFault)) broken ??= error
     })
@@ -197,8 +207,8 @@ export async function runHistory<Trx>(
       queue: {
         publish: (check) =>
           publish(task, check).catch((error: unknown) => {
-            leftToSweep.add(check.txHash)
-            start(API, 'note', check.txHash, (noting) =>
+            leftToSweep.add(subjectOf(check))
+            start(task.process, 'note', subjectOf(check), (noting) =>
               portsOf(noting).markUnpublished([check.id], MODEL_POLICY.sweepGraceMs),
             )
             throw error
@@ -209,9 +219,8 @@ export async function runHistory<Trx>(
     })
   }
 
-  const registration = (txHash: string, content: number) => ({
-    chain: CHAIN,
-    txHash,
+  const registration = (transaction: number, content: number) => ({
+    ...transactionAt(transaction),
     kind: KIND,
     payload: { content },
     sender: null,
@@ -223,7 +232,7 @@ export async function runHistory<Trx>(
   /** What a worker does with a message: handle, send on, and only then ack. */
   async function consume(task: Task, message: BrokerMessage): Promise<void> {
     const delivery = {
-      message: parseCheckMessages(message.body, CHAIN)[0],
+      message: parseCheckMessages(message.body, chainOf(task.process))[0],
       redelivered: message.deliveryCount > 0,
     }
     const disposition = await confirmOf(task)
@@ -231,11 +240,11 @@ export async function runHistory<Trx>(
       .catch((): Disposition => {
         // It waits as it is, but no longer marked: should its row have moved on, nothing tells that its
         // first worker died.
-        if (message.deliveryCount > 0) leftToSweep.add(message.txHash)
+        if (message.deliveryCount > 0) leftToSweep.add(message.subject)
         return { kind: 'wait', delayMs: longestDelayMs(MODEL_POLICY.retryDelaysMs) }
       })
     try {
-      if (disposition.kind !== 'ack') await stepper.pass(task, () => sendOn(message, disposition))
+      if (disposition.kind !== 'ack') await stepper.pass(task, () => sendOn(task, message, disposition))
       await stepper.pass(task, () => broker.ack(message))
     } catch {
       broker.requeue(message)
@@ -243,12 +252,20 @@ export async function runHistory<Trx>(
     inHand.delete(message)
   }
 
-  function sendOn(message: BrokerMessage, disposition: Exclude<Disposition, { kind: 'ack' }>): void {
+  function sendOn(
+    task: Task,
+    message: BrokerMessage,
+    disposition: Exclude<Disposition, { kind: 'ack' }>,
+  ): void {
     if (!broker.isUp) throw new Error('the broker is away')
-    if (disposition.kind === 'park') return
+    if (disposition.kind === 'park') {
+      // A registration is parked by a worker of another chain. If one of its own has recorded it, a sweep finds the row.
+      if (chainOf(task.process) !== message.chain) leftToSweep.add(message.subject)
+      return
+    }
     const { check, delayMs } = disposition
     const body = check ? encodeChecks([check]) : message.body
-    broker.put({ body, txHash: message.txHash }, delayCovering(MODEL_POLICY.retryDelaysMs, delayMs))
+    broker.put({ ...message, body }, delayCovering(MODEL_POLICY.retryDelaysMs, delayMs))
   }
 
   function take(worker: number, pick: number): void {
@@ -263,7 +280,7 @@ export async function runHistory<Trx>(
     const message = ready[pick % ready.length]
     if (!message || !broker.isUp) return
     broker.take(message)
-    start(worker, 'check', message.txHash, (task) => {
+    start(worker, 'check', message.subject, (task) => {
       inHand.set(message, task)
       return consume(task, message)
     })
@@ -271,7 +288,7 @@ export async function runHistory<Trx>(
 
   function handleLeased(worker: number, { transaction, leaseCount }: Leased): void {
     const check = checkOf(transaction)
-    start(worker, 'check', check.txHash, (task) =>
+    start(worker, 'check', subjectOf(check), (task) =>
       confirmOf(task).handle({
         message: { kind: 'check', check },
         redelivered: leaseCount > 1,
@@ -302,9 +319,17 @@ export async function runHistory<Trx>(
     })
   }
 
-  function recheck(txHash: string): void {
-    const id = ids.get(txHash)
-    if (id !== undefined) start(API, 'recheck', txHash, (task) => submitOf(task).recheck(id))
+  function register(place: number): void {
+    const given = registration(place, 0)
+    const api = processOf('api', given.chain)
+    start(api, 'register', subjectOf(given), (task) => submitOf(task).submit(given))
+  }
+
+  function recheck(transaction: Pick<Transaction, 'chain' | 'txHash'>): void {
+    const subject = subjectOf(transaction)
+    const id = ids.get(subject)
+    const api = processOf('api', chainNamed(transaction.chain))
+    if (id !== undefined) start(api, 'recheck', subject, (task) => submitOf(task).recheck(id))
   }
 
   /** The place of the operation that this process came to last. */
@@ -312,7 +337,7 @@ export async function runHistory<Trx>(
 
   function crash(process: number): void {
     for (const task of stepper.waiting()) {
-      if (task.process === process && process === API && task.txHash) leftToSweep.add(task.txHash)
+      if (task.process === process && isApi(process) && task.subject) leftToSweep.add(task.subject)
     }
     stepper.crash(process)
     for (const [message, task] of inHand) {
@@ -325,35 +350,34 @@ export async function runHistory<Trx>(
   function lose(messages: readonly BrokerMessage[]): void {
     for (const message of messages) {
       if (message.taken) continue
-      leftToSweep.add(message.txHash)
+      leftToSweep.add(message.subject)
       broker.ack(message)
     }
   }
 
   async function happen(happening: Happening): Promise<void> {
-    const txHash = ('transaction' in happening && HASHES[happening.transaction]) || ''
     switch (happening.do) {
       case 'register':
-        start(API, 'register', txHash, (task) => submitOf(task).submit(registration(txHash, 0)))
+        register(happening.transaction)
         return
       case 'publish-foreign': {
-        const { chain: name, kind, payload } = registration(txHash, happening.content)
-        const body = JSON.stringify({ chain: name, txHash, kind, payload })
-        if (queue === 'broker' && broker.isUp) broker.put({ body, txHash }, 0)
+        const { chain, txHash, kind, payload } = registration(happening.transaction, happening.content)
+        const body = JSON.stringify({ chain, txHash, kind, payload })
+        const subject = subjectOf({ chain, txHash })
+        if (queue === 'broker' && broker.isUp) broker.put({ body, chain, subject }, 0)
         return
       }
       case 'recheck':
-        recheck(txHash)
+        recheck(transactionAt(happening.transaction))
         return
       case 'include':
-        chain.include(txHash, happening.succeeded)
-        return
       case 'replace':
-        chain.replace(txHash)
+      case 'reorganise': {
+        const { chain, txHash } = transactionAt(happening.transaction)
+        if (happening.do === 'include') chains[chain].include(txHash, happening.succeeded)
+        else chains[chain][happening.do](txHash)
         return
-      case 'reorganise':
-        chain.reorganise(txHash)
-        return
+      }
       case 'take':
         take(happening.worker, happening.pick)
         return
@@ -388,10 +412,10 @@ export async function runHistory<Trx>(
         await store.advance(happening.ms)
         return
       case 'mine':
-        chain.mine(happening.blocks)
+        chains[happening.chain].mine(happening.blocks)
         return
       case 'see':
-        chain.view = happening.view
+        chains[happening.chain].view = happening.view
         return
       case 'refuse':
         isRefusing = happening.refusing
@@ -415,32 +439,39 @@ export async function runHistory<Trx>(
   /** A crash alone never takes a message away: the row waits for no sweep. */
   function demandMessages(): void {
     if (queue === 'table') return
-    const published = new Set(broker.all().map((message) => message.txHash))
-    for (const task of stepper.waiting()) if (task.process === API && task.txHash) published.add(task.txHash)
-    for (const transaction of rows?.().values() ?? []) {
-      const { txHash, status, parkedAt } = transaction
-      if (status !== 'pending' || parkedAt || leftToSweep.has(txHash) || published.has(txHash)) continue
+    const published = new Set(broker.all().map((message) => message.subject))
+    for (const task of stepper.waiting()) if (isApi(task.process) && task.subject) published.add(task.subject)
+    for (const [subject, transaction] of rows?.() ?? []) {
+      const { status, parkedAt } = transaction
+      if (status !== 'pending' || parkedAt || leftToSweep.has(subject) || published.has(subject)) continue
       throw new Error(`no message is left for ${describe(transaction)}, though none was lost`)
     }
   }
 
-  /** What is due is done: every ready check is taken, one after the other, and then a sweep is made. */
+  /**
+   * What is due is done: every ready check is taken, one after the other, and then each chain makes a sweep. A message is
+   * taken by a worker of its chain: among others it could go round for ever.
+   */
   async function workThrough(): Promise<void> {
-    const turns = queue === 'table' ? 1 : broker.ready().length
-    for (let turn = 0; turn < turns; turn++) {
-      take(1, 0)
+    const turns = queue === 'table' ? CHAINS : broker.ready().map(({ chain }) => chain)
+    for (const chain of turns) {
+      take(processOf('worker', chain), 0)
       await stepper.drain()
     }
-    startSweep(2)
-    await stepper.drain()
+    for (const chain of CHAINS) {
+      startSweep(processOf('worker', chain))
+      await stepper.drain()
+    }
   }
 
   /** Ends all faults and lets time pass until everything has its verdict and no message is left. */
   async function endWell(): Promise<void> {
-    chain.view = 'truth'
+    for (const chain of Object.values(chains)) {
+      chain.view = 'truth'
+      chain.mine(depth)
+    }
     isRefusing = false
     broker.isUp = true
-    chain.mine(depth)
     await stepper.drain()
     for (let round = 0; round < MAX_ROUNDS; round++) {
       await workThrough()
@@ -448,12 +479,12 @@ export async function runHistory<Trx>(
       const transactions = await store.transactions()
       const unfinished = transactions.filter(({ status }) => status === 'pending' || status === 'stalled')
       const late = transactions.filter(
-        ({ status, txHash }) => status === 'expired' && chain.isIncluded(txHash),
+        ({ chain, status, txHash }) => status === 'expired' && chains[chainNamed(chain)].isIncluded(txHash),
       )
       if (unfinished.length + late.length + owedLooks.size + broker.all().length === 0) return
       // A person rechecks what is parked, and what expired though it is on the chain: once.
-      for (const { txHash } of late) if (!owedLooks.has(txHash)) recheck(txHash)
-      for (const { txHash, parkedAt } of unfinished) if (parkedAt) recheck(txHash)
+      for (const transaction of late) if (!owedLooks.has(subjectOf(transaction))) recheck(transaction)
+      for (const transaction of unfinished) if (transaction.parkedAt) recheck(transaction)
       await stepper.drain()
       await store.advance(UNIT_MS)
     }
@@ -470,7 +501,8 @@ export async function runHistory<Trx>(
     if (broken) throw broken
   }
   await endWell()
-  referee.judgeEnd(await store.state())
+  const state = await store.state()
+  for (const referee of Object.values(referees)) referee.judgeEnd(state)
   // What a crash left behind at a gate is collected with the history.
   await nextTurn()
 }
@@ -485,17 +517,17 @@ function contradicts({ observation }: Task): boolean {
 
 /** What was leased comes in no order. */
 function inOrder(answer: unknown): unknown {
-  if (Array.isArray(answer)) return [...(answer as (Transaction | Leased)[])].sort(byHash)
+  if (Array.isArray(answer)) return [...(answer as (Transaction | Leased)[])].sort(bySubject)
   if (typeof answer !== 'object' || answer === null || !('transactions' in answer)) return answer
-  return { ...answer, transactions: [...(answer.transactions as Transaction[])].sort(byHash) }
+  return { ...answer, transactions: [...(answer.transactions as Transaction[])].sort(bySubject) }
 }
 
-function byHash(a: Transaction | Leased, b: Transaction | Leased): number {
-  return hashOf(a) < hashOf(b) ? -1 : 1
+function bySubject(a: Transaction | Leased, b: Transaction | Leased): number {
+  return subjectOfRow(a) < subjectOfRow(b) ? -1 : 1
 }
 
-function hashOf(row: Transaction | Leased): string {
-  return 'transaction' in row ? row.transaction.txHash : row.txHash
+function subjectOfRow(row: Transaction | Leased): string {
+  return subjectOf('transaction' in row ? row.transaction : row)
 }
 
 /** An answer of the store without ids and times, to compare two stores by. */
@@ -512,6 +544,7 @@ function normalised(answer: unknown, now: Date): string {
   const row = answer as Transaction
   const inUnits = (date: Date | null) => date && Math.round((date.getTime() - now.getTime()) / UNIT_MS)
   return JSON.stringify([
+    row.chain,
     row.txHash.slice(-2),
     row.status,
     row.retryCount,

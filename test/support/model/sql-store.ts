@@ -4,7 +4,8 @@ import { leaseDue } from '../../../src/store/lease.ts'
 import { createStore } from '../../../src/store/store.ts'
 import { type TransactionRow, toTransaction } from '../../../src/store/transaction-row.ts'
 import type { SettableClock } from '../settable-clock.ts'
-import type { ModelStore } from './model-store.ts'
+import type { ModelStore, StorePorts } from './model-store.ts'
+import type { ChainName } from './processes.ts'
 
 /**
  * The real store on a real PostgreSQL, for the same histories; time passes by its clock. The tables are emptied first;
@@ -20,11 +21,14 @@ export async function openSqlStore(db: Knex, clock: SettableClock): Promise<Mode
     return rows.map(toTransaction)
   }
 
+  const openPorts = (chain: ChainName): StorePorts<Knex.Transaction> => ({
+    ...createStore(db, { chain }),
+    leaseDue: (options) => leaseDue(db, { chain, ...options }),
+  })
+  const ports = { kaia: openPorts('kaia'), kairos: openPorts('kairos') }
+
   return {
-    ports: {
-      ...createStore(db, { chain: 'kaia' }),
-      leaseDue: (options) => leaseDue(db, { chain: 'kaia', ...options }),
-    },
+    portsOf: (chain) => ports[chain],
     writeOrder: async (trx, { id, txHash, status }: Transaction) => {
       await trx('orders').insert({ transaction_id: id, tx_hash: txHash, status })
     },
@@ -36,11 +40,11 @@ export async function openSqlStore(db: Knex, clock: SettableClock): Promise<Mode
     },
     transactions,
     state: async () => {
-      const orders: { tx_hash: string }[] = await db('orders').select('tx_hash')
+      const orders: string[] = await db('orders').pluck('transaction_id')
       const events: { transaction_id: string; status: string }[] = await db('outbox').orderBy('position')
       return {
         transactions: await transactions(),
-        orders: orders.map((order) => order.tx_hash),
+        orders,
         events: events.map(({ transaction_id: transactionId, status }) => ({ transactionId, status })),
       }
     },

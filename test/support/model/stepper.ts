@@ -5,8 +5,8 @@ import type { Observation } from '../../../src/domain/finality.ts'
 export interface Task {
   readonly process: number
   readonly name: string
-  /** Whose transaction it is about; null for a sweep. */
-  readonly txHash: string | null
+  /** The hash and chain that it is about; null for a sweep. */
+  readonly subject: string | null
   /** What it saw of the chain last. */
   observation: Observation | null
 }
