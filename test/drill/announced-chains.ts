@@ -5,9 +5,10 @@ import { pollUntil } from './poll.ts'
 
 /** Hears what the exchanges of several prefixes announce, and compares it with the outbox. */
 export interface AnnouncementWatch {
-  /** Waits until every event that there is was announced; returns how many were not when the time was over. */
-  untilAllHeard(): Promise<number>
-  /** @param allowed the chains whose events may be announced under each prefix */
+  /**
+   * Waits until every event that there is was announced.
+   * @param allowed the chains whose events may be announced under each prefix
+   */
   judge(allowed: ReadonlyMap<string, readonly string[]>): Promise<Condition[]>
 }
 
@@ -28,6 +29,7 @@ export async function watchAnnouncements(
     return ids.filter((id) => !heard.has(id)).length
   }
 
+  /** How many were not announced when the time was over. */
   async function untilAllHeard(): Promise<number> {
     let unheard = Number.NaN
     await pollUntil(
@@ -41,7 +43,6 @@ export async function watchAnnouncements(
   }
 
   return {
-    untilAllHeard,
     judge: async (allowed) => {
       const unheard = await untilAllHeard()
       const rows: { id: string; chain: string }[] = await db('outbox').select('id', 'chain')

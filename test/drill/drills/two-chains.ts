@@ -1,3 +1,4 @@
+import { runCommand } from '../../support/command.ts'
 import { watchAnnouncements } from '../announced-chains.ts'
 import { CHAIN_ORDER_HANDLERS, createChainOrders, judgeChainOrders } from '../chain-orders.ts'
 import { type ChainProcesses, startChainProcesses } from '../chain-processes.ts'
@@ -72,8 +73,8 @@ export const twoChains: Drill = {
       })
       if (index > 0) {
         conditions.push(...(await untilPartIsFinal(context, parts, [first, second])))
-        await announcements?.untilAllHeard()
         await second.restart({ AMQP_PREFIX: prefix })
+        await announcePast({ ...chains.second.environment, AMQP_PREFIX: prefix })
         say(`the processes of ${secondChain} have ${prefix} as their prefix now`)
       }
       const [refused] = await Promise.all([
@@ -138,6 +139,12 @@ async function registerUnderKills(
     intervalMs: 500,
   })
   await killing.stop()
+}
+
+/** What was decided just before the processes ended may have been announced under neither prefix. */
+async function announcePast(environment: Readonly<Record<string, string>>): Promise<void> {
+  const { code, stderr } = await runCommand(['announce', '--after', '0'], environment)
+  if (code !== 0) throw new Error(`confirmd announce ended with ${code}: ${stderr}`)
 }
 
 /** While both chains share a check queue, everything becomes final all the same. */
