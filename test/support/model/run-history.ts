@@ -121,7 +121,7 @@ export async function runHistory<Trx>(
     const answer = await execute()
     const sorted = inOrder(answer)
     onAnswer?.(`${task.name} ${operation}: ${normalised(sorted, store.clock())}`)
-    if (operation === 'record') noteId((answer as { transaction: Transaction }).transaction)
+    if (operation === 'record') noteRecorded(task, (answer as { transaction: Transaction }).transaction)
     if (operation === 'reopen' && (answer as Transaction | null)?.status === 'expired') {
       owedLooks.add(subjectOf(answer as Transaction))
     }
@@ -143,7 +143,11 @@ export async function runHistory<Trx>(
     return sorted
   }
 
-  const noteId = (transaction: Transaction) => void ids.set(subjectOf(transaction), transaction.id)
+  function noteRecorded(task: Task, transaction: Transaction): void {
+    ids.set(subjectOf(transaction), transaction.id)
+    if (subjectOf(transaction) === task.subject) return
+    broken ??= new Error(`${task.subject} was to be recorded, and ${describe(transaction)} was answered`)
+  }
 
   async function observe(task: Task, query: Query) {
     try {
