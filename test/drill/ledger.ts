@@ -12,7 +12,7 @@ export interface Entry {
   /** Null: it never appears on the chain. */
   truth: Ending | null
   /** Time from its registration until it can be on the chain, in ms. */
-  readonly delayMs: number
+  delayMs: number
   /** The API said that it is recorded (202, or 200 on a repeated request). */
   recorded: boolean
 }

@@ -8,6 +8,13 @@ export interface OppositeEntries {
   readonly second: readonly Entry[]
 }
 
+export interface OppositeOptions {
+  readonly count: number
+  readonly secondChain: string
+  /** How much later than others a transaction is replaced: what no node has shown twice by then may stay stalled. */
+  readonly replacedAfterMs: number
+}
+
 /** Half of the transactions are confirmed, so that the other half can be confirmed on the other chain. */
 const MIX = { failed: 0.35, replaced: 0.1, absent: 0.05 }
 /** Share of the hashes that are registered under a second kind too, on both chains. */
@@ -18,13 +25,16 @@ const SECOND_KIND = 'transfer'
 export function makeOpposite(
   ledger: Ledger,
   random: Random,
-  { count, secondChain, maxDelayMs }: { count: number; secondChain: string; maxDelayMs: number },
+  { count, secondChain, replacedAfterMs }: OppositeOptions,
 ): OppositeEntries {
-  const onFirst = ledger.make(count, { ...MIX, maxDelayMs })
+  const onFirst = ledger.make(count, MIX)
   const onSecond = ledger.repeat(onFirst, ({ truth }) => ({
     chain: secondChain,
     truth: truth === 'confirmed' ? notConfirmed(random) : 'confirmed',
   }))
+  for (const entry of [...onFirst, ...onSecond]) {
+    if (entry.truth === 'replaced') entry.delayMs += replacedAfterMs
+  }
   const withSecondKind = (entries: readonly Entry[]) => [
     ...entries,
     ...ledger.repeat(entries.slice(0, Math.ceil(count * TWO_KINDS)), () => ({ kind: SECOND_KIND })),

@@ -22,9 +22,8 @@ const QUICK_PER_SECOND = 30
 /** A worker of one chain, then one of the other. */
 const KILL_INTERVAL_MS = 2_000
 const QUICK_KILL_INTERVAL_MS = 1_500
-/** Until a transaction is on its chain: long enough that most of those that are replaced are seen before. */
-const MAX_DELAY_MS = 12_000
-const QUICK_MAX_DELAY_MS = 4_000
+const REPLACED_AFTER_MS = 30_000
+const QUICK_REPLACED_AFTER_MS = 2_000
 /** At full size: the rule that reads the nonces of a sender, which are others on the other chain. */
 const LEAST_REPLACED = 500
 /** At full size, of each chain. */
@@ -69,7 +68,7 @@ export const twoChains: Drill = {
       const entries = makeOpposite(ledger, random(`entries ${index}`), {
         count,
         secondChain,
-        maxDelayMs: quick ? QUICK_MAX_DELAY_MS : MAX_DELAY_MS,
+        replacedAfterMs: quick ? QUICK_REPLACED_AFTER_MS : REPLACED_AFTER_MS,
       })
       if (index > 0) {
         conditions.push(...(await untilPartIsFinal(context, parts, [first, second])))
