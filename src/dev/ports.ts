@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import { connect, createServer, type Server } from 'node:net'
@@ -25,6 +26,29 @@ export async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+/** Below the ports that systems give to outgoing connections: from 32768 on Linux, from 49152 on others. */
+const RESTARTABLE_PORTS = { first: 20_000, end: 32_000 }
+
+/**
+ * A free port for a server that ends and starts again on it. While it is down no outgoing connection takes the port,
+ * as happens to those of `freePort`.
+ */
+export async function freeRestartablePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(RESTARTABLE_PORTS.first, RESTARTABLE_PORTS.end)
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    // All addresses: Erlang's distribution listens on them.
+    server.listen(port, () => server.close(() => resolve(true)))
+  })
 }
 
 /** Whether something accepts connections there. */
