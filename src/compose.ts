@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { AmqpUrls } from './broker/hosts.ts'
 import { openRabbit, type Rabbit } from './broker/rabbit.ts'
 import { openChainBinding } from './chain-binding.ts'
 import type { ProcessState } from './domain/process.ts'
@@ -84,8 +85,8 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   lifecycle.add('handled kinds', () =>
     Promise.race([learning.stop(), sleep(STOP_GRACE_MS, undefined, { ref: false })]),
   )
-  const { queue, exchange } = config.amqpUrl
-    ? await openBroker(context, config.amqpUrl, store.ping)
+  const { queue, exchange } = config.amqpUrls
+    ? openBroker(context, config.amqpUrls, store.ping)
     : {
         queue: createTableQueue(db, {
           chain: config.chain,
@@ -138,11 +139,11 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
 
 function openBroker(
   { config, log, onFatal }: RunContext,
-  url: string,
+  urls: AmqpUrls,
   checkHealth: () => Promise<void>,
-): Promise<Rabbit> {
+): Rabbit {
   return openRabbit({
-    url,
+    urls,
     prefix: config.amqpPrefix,
     chain: config.chain,
     retryDelaysMs: config.retryDelaysMs,

@@ -1,8 +1,10 @@
+import type { AmqpUrls } from './broker/hosts.ts'
 import { nameEndpoints, type RpcEndpoint } from './chain/rpc-endpoint.ts'
 import { UNKNOWN_KINDS, type UnknownKinds } from './domain/kind-role.ts'
 import type { RetryDelaysMs } from './domain/schedule.ts'
 import { type ApiKeyEntry, parseApiKeyEntries } from './http/api-key.ts'
 import { findMisspelt, type Misspelling } from './misspelt-settings.ts'
+import { readAmqpUrls } from './read-amqp-urls.ts'
 import { list, matching, oneOf, type Setting, setting, urlOf, wholeNumber } from './setting.ts'
 
 /** The settings of one process. Times are in ms. */
@@ -12,7 +14,7 @@ export interface Config {
   readonly databaseUrl: string | null
   readonly databasePoolMax: number
   /** Null: the table is the queue. */
-  readonly amqpUrl: string | null
+  readonly amqpUrls: AmqpUrls | null
   readonly amqpPrefix: string
   /** In order of preference. Null: a local development chain. */
   readonly rpcEndpoints: readonly RpcEndpoint[] | null
@@ -97,12 +99,13 @@ const SETTINGS = {
     meaning: 'most connections of one process to the database',
     read: wholeNumber(1, 1_000),
   }),
-  amqpUrl: setting({
+  amqpUrls: setting({
     variable: 'AMQP_URL',
     fallback: null,
     fallbackText: 'the table is the queue',
-    meaning: 'RabbitMQ 3.10 or newer: `amqp://user:password@host:5672/vhost`',
-    read: urlOf('amqp:', 'amqps:'),
+    meaning:
+      'RabbitMQ 3.10 or newer: `amqp://user:password@host:5672/vhost`; of a cluster the URLs of its hosts, separated by commas',
+    read: readAmqpUrls,
   }),
   amqpPrefix: setting({
     variable: 'AMQP_PREFIX',

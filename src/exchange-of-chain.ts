@@ -3,9 +3,9 @@ import type { ExchangeOfChain } from './store/event-cursors.ts'
 
 /** Whom the events of the chain are told; null where there is no broker. */
 export function exchangeOf({
-  amqpUrl,
+  amqpUrls,
   amqpPrefix: prefix,
   chain,
-}: Pick<Config, 'amqpUrl' | 'amqpPrefix' | 'chain'>): ExchangeOfChain | null {
-  return amqpUrl === null ? null : { prefix, chain }
+}: Pick<Config, 'amqpUrls' | 'amqpPrefix' | 'chain'>): ExchangeOfChain | null {
+  return amqpUrls === null ? null : { prefix, chain }
 }

@@ -3,8 +3,6 @@ import { readDifference, type Topology } from './topology.ts'
 
 /** What the broker has of what confirmd declares. */
 export interface BrokerReport {
-  readonly product: string
-  readonly version: string
   /** Exchanges and queues that are not there. */
   readonly missing: readonly string[]
   /** Those that are there with other properties, and which. */
@@ -66,8 +64,7 @@ export async function inspectBroker(model: ChannelModel, topology: Topology): Pr
       (channel) => channel.assertQueue(name, { durable: true, arguments: queue.arguments }),
     )
   }
-  const { product, version } = serverOf(model)
-  return { product, version, missing, differing, queues }
+  return { missing, differing, queues }
 }
 
 /** How full the queues are; those that are not there are left out. */
@@ -101,12 +98,22 @@ async function onThrowawayChannel<T>(
   }
 }
 
-function serverOf(model: ChannelModel): { product: string; version: string } {
+/** What a broker says of itself. */
+export interface BrokerServer {
+  readonly product: string
+  readonly version: string
+  /** The same for all nodes of a cluster, and without a cluster another one for each node. Null: it says none. */
+  readonly clusterName: string | null
+}
+
+export function readServer(model: ChannelModel): BrokerServer {
   const { serverProperties } = model.connection as unknown as {
-    serverProperties?: { product?: unknown; version?: unknown }
+    serverProperties?: { product?: unknown; version?: unknown; cluster_name?: unknown }
   }
+  const clusterName = serverProperties?.cluster_name
   return {
     product: String(serverProperties?.product ?? 'a broker'),
     version: String(serverProperties?.version ?? 'of an unknown version'),
+    clusterName: typeof clusterName === 'string' ? clusterName : null,
   }
 }

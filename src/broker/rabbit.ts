@@ -7,11 +7,12 @@ import { delayCovering, longestDelayMs, type RetryDelaysMs } from '../domain/sch
 import { type BrokerConnection, type BrokerLog, openConnection } from './connection.ts'
 import { type Consumer, createConsumer, type DispositionSender } from './consumer.ts'
 import { correlationIdOf } from './correlation-id.ts'
+import type { AmqpUrls } from './hosts.ts'
 import { createPublisher, type OutgoingMessage } from './publisher.ts'
 import { assertTopology, brokerNames, topologyOf } from './topology.ts'
 
 export interface RabbitOptions {
-  readonly url: string
+  readonly urls: AmqpUrls
   readonly prefix: string
   readonly chain: string
   readonly retryDelaysMs: RetryDelaysMs
@@ -45,8 +46,8 @@ export interface Rabbit {
 }
 
 /** One connection to publish, one to consume. */
-export async function openRabbit(options: RabbitOptions): Promise<Rabbit> {
-  const { url, log, onFatal } = options
+export function openRabbit(options: RabbitOptions): Rabbit {
+  const { urls, log, onFatal } = options
   const names = brokerNames(options.prefix)
   const topology = topologyOf(options.prefix, options.retryDelaysMs)
   let consuming: { consumer: Consumer; connection: BrokerConnection } | null = null
@@ -57,8 +58,8 @@ export async function openRabbit(options: RabbitOptions): Promise<Rabbit> {
     maxInFlight: MAX_IN_FLIGHT,
     isBlocked: () => publishing.isBlocked(),
   })
-  const publishing = await openConnection({
-    url,
+  const publishing = openConnection({
+    urls,
     purpose: 'publish',
     log,
     onFatal,
@@ -146,8 +147,8 @@ export async function openRabbit(options: RabbitOptions): Promise<Rabbit> {
       failureDelayMs: longestDelayMs(options.retryDelaysMs),
       onError: (error, context) => log.warn({ err: error }, context),
     })
-    const connection = await openConnection({
-      url,
+    const connection = openConnection({
+      urls,
       purpose: 'consume',
       log,
       onFatal,

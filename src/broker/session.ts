@@ -1,5 +1,6 @@
 import { type ChannelModel, connect } from 'amqplib'
 import { type Check, encodeChecks } from '../domain/message.ts'
+import { type AmqpUrls, hostOf } from './hosts.ts'
 import { createPublisher, PublishError } from './publisher.ts'
 import { brokerNames } from './topology.ts'
 
@@ -15,11 +16,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const PUBLISH_TIMEOUT_MS = 10_000
 const MAX_IN_FLIGHT = 1_000
 
-export async function openSession(url: string, prefix: string, purpose: string): Promise<BrokerSession> {
-  const model = await connect(url, {
-    timeout: CONNECT_TIMEOUT_MS,
-    clientProperties: { connection_name: `confirmd ${purpose}` },
-  })
+export async function openSession(urls: AmqpUrls, prefix: string, purpose: string): Promise<BrokerSession> {
+  const model = await connectToFirst(urls, purpose)
   let isBlocked = false
   let lost: string | null = null
   model.on('error', () => undefined)
@@ -58,4 +56,21 @@ export async function openSession(url: string, prefix: string, purpose: string):
     },
     close: () => model.close().catch(() => undefined),
   }
+}
+
+/** Tries each host once, in the order of the list; rejects with what each of them failed of. */
+async function connectToFirst(urls: AmqpUrls, purpose: string): Promise<ChannelModel> {
+  const failures: Error[] = []
+  for (const url of urls) {
+    try {
+      return await connect(url, {
+        timeout: CONNECT_TIMEOUT_MS,
+        clientProperties: { connection_name: `confirmd ${purpose}` },
+      })
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      failures.push(new Error(`${hostOf(url)}: ${message || code}`, { cause: error }))
+    }
+  }
+  throw new AggregateError(failures, 'no host of the broker can be used')
 }

@@ -3,6 +3,7 @@ import { type BrokerSession, openSession } from '../broker/session.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
 import { readEmbeddedUrls } from '../dev/embedded-urls.ts'
 import { createRedact } from '../observe/redact.ts'
+import { splitAmqpUrls } from '../read-amqp-urls.ts'
 import { describeDatabase, openDatabase } from '../store/database.ts'
 import { createStore, type Store } from '../store/store.ts'
 import { CommandError, EXIT } from './exit.ts'
@@ -94,12 +95,12 @@ export async function withOpenDatabase(
 
 /** Null without AMQP_URL. The work may throw; the session is closed all the same. */
 export async function withSession<T>(
-  { amqpUrl, amqpPrefix }: Config,
+  { amqpUrls, amqpPrefix }: Config,
   command: string,
   work: (session: BrokerSession) => Promise<T>,
 ): Promise<T | null> {
-  if (amqpUrl === null) return null
-  const session = await openSession(amqpUrl, amqpPrefix, command).catch((error: unknown) => {
+  if (amqpUrls === null) return null
+  const session = await openSession(amqpUrls, amqpPrefix, command).catch((error: unknown) => {
     throw new Error(`the broker is not reached: ${messageOf(error)}`, { cause: error })
   })
   try {
@@ -123,9 +124,9 @@ const UNDEFINED_TABLE = '42P01'
 const UNDEFINED_COLUMN = '42703'
 
 /** The settings that hold credentials. */
-export function urlsOf({ databaseUrl, amqpUrl, rpcEndpoints, rpcWebSocketUrls }: Config): string[] {
+export function urlsOf({ databaseUrl, amqpUrls, rpcEndpoints, rpcWebSocketUrls }: Config): string[] {
   const rpcUrls = (rpcEndpoints ?? []).map(({ url }) => url)
-  return [databaseUrl, amqpUrl, ...rpcUrls, ...rpcWebSocketUrls].filter((url) => url !== null)
+  return [databaseUrl, ...(amqpUrls ?? []), ...rpcUrls, ...rpcWebSocketUrls].filter((url) => url !== null)
 }
 
 /** What may stand before a node's URL, however it is written. */
@@ -133,10 +134,8 @@ const LABEL = /^[^:/=]*=/
 
 /** The same, also where the configuration could not be read. */
 export function urlsIn(environment: Readonly<Record<string, string | undefined>>): string[] {
-  return ['DATABASE_URL', 'AMQP_URL', 'RPC_URLS', 'RPC_WS_URLS'].flatMap((variable) =>
-    (environment[variable] ?? '')
-      .split(',')
-      .map((url) => url.trim().replace(LABEL, ''))
-      .filter((url) => URL.canParse(url)),
+  const listed = ['DATABASE_URL', 'RPC_URLS', 'RPC_WS_URLS'].flatMap((variable) =>
+    (environment[variable] ?? '').split(',').map((url) => url.trim().replace(LABEL, '')),
   )
+  return [...listed, ...splitAmqpUrls(environment['AMQP_URL'] ?? '')].filter((url) => URL.canParse(url))
 }

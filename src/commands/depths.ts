@@ -13,7 +13,7 @@ export interface Depths {
 
 /** Of the broker's queues, connecting anew when the connection was lost; without a broker of the table. */
 export function createDepths({ config, store }: Pick<Parts, 'config' | 'store'>): Depths {
-  const { amqpUrl, amqpPrefix, retryDelaysMs } = config
+  const { amqpUrls, amqpPrefix, retryDelaysMs } = config
   const topology = topologyOf(amqpPrefix, retryDelaysMs)
   let session: BrokerSession | null = null
   let problem: string | null = null
@@ -25,12 +25,12 @@ export function createDepths({ config, store }: Pick<Parts, 'config' | 'store'>)
 
   return {
     read: async () => {
-      if (amqpUrl === null) {
+      if (amqpUrls === null) {
         const { pending, overdue } = await store.countOpen()
         return { due: overdue, waiting: pending - overdue }
       }
       try {
-        session ??= await openSession(amqpUrl, amqpPrefix, 'status')
+        session ??= await openSession(amqpUrls, amqpPrefix, 'status')
         const depths = await readDepths(session.model, topology)
         problem = null
         return depths

@@ -64,14 +64,14 @@ function checksOf(config: Config): readonly (readonly [string, Check])[] {
   ]
 }
 
-function checkConfig({ production, amqpUrl, apiKeys, host }: Config): readonly Finding[] {
+function checkConfig({ production, amqpUrls, apiKeys, host }: Config): readonly Finding[] {
   const check = 'configuration'
   return [
     ok(check, `the settings can be used${production ? ', for production' : ''}`),
     ...misspeltIn(process.env).map(({ variable, likely }) =>
       warn(check, `${variable} is not a setting`, `rename it if ${likely.join(' or ')} is meant`),
     ),
-    ...(production && amqpUrl === null
+    ...(production && amqpUrls === null
       ? [warn(check, 'AMQP_URL is not set: the table is the queue', 'set AMQP_URL to run many workers')]
       : []),
     ...(apiKeys.length === 0 && !isLoopbackHost(host)

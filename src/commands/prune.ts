@@ -24,7 +24,7 @@ export async function runPrune(options: PruneCommandOptions): Promise<void> {
   await withOpenDatabase('prune', config, config.databaseUrl, async ({ db, where }) => {
     if (options.chain !== undefined) await checkChain(db, options.chain)
     const chain = options.chain ?? config.chain
-    const prefix = config.amqpUrl === null ? null : config.amqpPrefix
+    const prefix = config.amqpUrls === null ? null : config.amqpPrefix
     const what = { chain, before, prefix }
     if (options.dryRun) {
       const count = await countAllPrunable(db, what)

@@ -22,7 +22,7 @@ export async function withRecheck(
   command: string,
   work: (recheck: Recheck) => Promise<void>,
 ): Promise<void> {
-  if (parts.config.amqpUrl === null) return recheckWith(parts, async () => undefined, work)
+  if (parts.config.amqpUrls === null) return recheckWith(parts, async () => undefined, work)
   let isBegun = false
   try {
     await withSession(parts.config, command, ({ publishCheck }) => {

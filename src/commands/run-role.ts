@@ -56,7 +56,7 @@ async function provideParts(
   lifecycle: ReturnType<typeof createLifecycle>,
   log: ReturnType<typeof createLog>,
 ): Promise<RunnableConfig> {
-  if (config.amqpUrl === null) {
+  if (config.amqpUrls === null) {
     const say = config.production ? log.warn.bind(log) : log.info.bind(log)
     say({ insteadSet: 'AMQP_URL' }, 'embedded: the table is the check queue, there is no RabbitMQ')
   }

@@ -22,8 +22,8 @@ describe.runIf(inject('amqpUrl') !== null && serverPath !== null)('a long memory
     folder = await createTemporaryFolder()
     // One of its own: an alarm is the whole broker's.
     rabbitmq = await startPrivateRabbitmq(serverPath ?? '', folder.path)
-    const opened = await openRabbit({
-      url: rabbitmq.url,
+    const opened = openRabbit({
+      urls: [rabbitmq.url],
       prefix: 'TX',
       chain: 'kaia',
       retryDelaysMs: [DELAY_MS],

@@ -44,20 +44,18 @@ describeOnEachQueue('any check queue', (kind) => {
             leaseMs: 1_500,
             onError: () => undefined,
           })
-        : (
-            await openRabbit({
-              url: amqpUrl(),
-              prefix,
-              chain: 'kaia',
-              retryDelaysMs: DELAYS_MS,
-              prefetch: PREFETCH,
-              checkHealth: async () => undefined,
-              log,
-              onFatal: (error) => {
-                throw error
-              },
-            })
-          ).queue
+        : openRabbit({
+            urls: [amqpUrl()],
+            prefix,
+            chain: 'kaia',
+            retryDelaysMs: DELAYS_MS,
+            prefetch: PREFETCH,
+            checkHealth: async () => undefined,
+            log,
+            onFatal: (error) => {
+              throw error
+            },
+          }).queue
     opened.push(queue)
     return queue
   }

@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freeRestartablePort } from '../../src/dev/ports.ts'
+import { findRabbitmqServer, startPrivateRabbitmq } from '../../src/dev/private-rabbitmq.ts'
 import { createTemporaryFolder } from '../../src/dev/temporary-folder.ts'
 import { amqpUrl, describeWithBroker } from '../support/broker.ts'
 import { withChannel } from '../support/channel.ts'
@@ -170,6 +172,54 @@ describe('doctor', () => {
 })
 
 describeWithBroker('doctor, of the broker', () => {
+  it('asks each host, and names the one that does not answer', async () => {
+    const own = await createWorld('rabbitmq')
+    const dead = await freeRestartablePort()
+    const urls = [`amqp://owner:${SECRET}@127.0.0.1:${dead}`, amqpUrl()]
+    try {
+      const { code, stdout } = await runCommand(['doctor', '--json'], {
+        ...own.environment,
+        AMQP_URL: urls.join(','),
+      })
+      const { checks } = JSON.parse(stdout) as Examined
+      expect(checks.filter(({ check }) => check === 'broker')).toMatchObject([
+        {
+          outcome: 'fail',
+          text: expect.stringContaining(`127.0.0.1:${dead}: connect ECONNREFUSED`),
+          advice: expect.stringContaining('the other hosts are used meanwhile'),
+        },
+        { outcome: 'ok', text: expect.stringContaining(new URL(amqpUrl()).host) },
+      ])
+      expect(checks.map(({ check }) => check)).toContain('declarations')
+      expect(code).toBe(1)
+      expect(stdout).not.toContain(SECRET)
+    } finally {
+      await own.close()
+    }
+  })
+
+  it('finds hosts that are not of one cluster', { timeout: 60_000 }, async () => {
+    const serverPath = await findRabbitmqServer()
+    if (!serverPath) throw new Error('this test starts its own broker: install rabbitmq-server')
+    const own = await createWorld('rabbitmq')
+    const folder = await createTemporaryFolder()
+    const other = await startPrivateRabbitmq(serverPath, folder.path)
+    try {
+      const { code, stdout } = await runCommand(['doctor', '--json'], {
+        ...own.environment,
+        AMQP_URL: [amqpUrl(), other.url].join(','),
+      })
+      const { checks } = JSON.parse(stdout) as Examined
+      const text = expect.stringContaining('the hosts of AMQP_URL are not of one cluster')
+      expect(checks).toContainEqual(expect.objectContaining({ check: 'broker', outcome: 'fail', text }))
+      expect(code).toBe(1)
+    } finally {
+      await other.stop()
+      await folder.remove()
+      await own.close()
+    }
+  })
+
   it('finds what is not declared, what differs, and that nobody consumes, and declares nothing', async () => {
     const own = await createWorld('rabbitmq')
     const look = async () => {

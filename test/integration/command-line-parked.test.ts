@@ -95,7 +95,7 @@ describeWithBroker('parked', () => {
       }
       await channel.close()
     })
-    const session = await openSession(amqpUrl(), world.prefix, 'test')
+    const session = await openSession([amqpUrl()], world.prefix, 'test')
     try {
       for (let round = 0; round < 45; round += 1) {
         const queue = await openParkedQueue(session, world.prefix)

@@ -31,8 +31,8 @@ describeWithBroker('checks that share a message', () => {
   })
 
   async function open(checkHealth: () => Promise<void> = async () => undefined): Promise<CheckQueue> {
-    const { queue } = await openRabbit({
-      url: amqpUrl(),
+    const { queue } = openRabbit({
+      urls: [amqpUrl()],
       prefix,
       chain: 'kaia',
       retryDelaysMs: DELAYS_MS,

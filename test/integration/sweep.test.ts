@@ -89,8 +89,8 @@ describeWithBroker('a lost message', () => {
         async () => (await channel.checkQueue(checkQueue)).messageCount >= 2_000,
       )
     })
-    const { queue } = await openRabbit({
-      url: amqpUrl(),
+    const { queue } = openRabbit({
+      urls: [amqpUrl()],
       prefix: world.prefix,
       chain: 'kaia',
       retryDelaysMs: TEST_DELAYS_MS,

@@ -112,8 +112,8 @@ describeWithBroker('the topology', () => {
   })
 
   it('a queue is gone when it is asked how full it is: it is declared again, and the answers go on', async () => {
-    const { queue } = await openRabbit({
-      url: amqpUrl(),
+    const { queue } = openRabbit({
+      urls: [amqpUrl()],
       prefix: world.prefix,
       chain: 'kaia',
       retryDelaysMs: [100, 200],

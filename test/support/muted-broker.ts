@@ -7,6 +7,8 @@ export interface MutedBroker {
   readonly url: string
   /** Whether the text was sent. */
   isMute(): boolean
+  /** Breaks every connection that passes; new ones are taken. */
+  disconnect(): void
   close(): Promise<void>
 }
 
@@ -37,11 +39,15 @@ export async function startMutedBroker(brokerUrl: string, muteAfter: string): Pr
   const port = await listenOnLoopback(server)
   const url = new URL(brokerUrl)
   url.port = String(port)
+  function disconnect(): void {
+    for (const socket of sockets) socket.destroy()
+  }
   return {
     url: url.toString(),
     isMute: () => mute,
+    disconnect,
     close: async () => {
-      for (const socket of sockets) socket.destroy()
+      disconnect()
       server.close()
       await once(server, 'close')
     },

@@ -57,8 +57,8 @@ export async function startRelays(
     Array.from({ length: count }, async (_, index): Promise<TestRelay> => {
       const applicationName = `relay ${index}`
       const db = openDatabase({ url: world.database.url, poolMax: 3, applicationName })
-      const { queue, exchange } = await openRabbit({
-        url: options.amqpUrl ?? amqpUrl(),
+      const { queue, exchange } = openRabbit({
+        urls: [options.amqpUrl ?? amqpUrl()],
         prefix: world.prefix,
         chain: 'kaia',
         retryDelaysMs: TEST_DELAYS_MS,

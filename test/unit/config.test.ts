@@ -15,7 +15,7 @@ describe('the configuration', () => {
   it('has the defaults of the contract', () => {
     expect(readConfig({})).toMatchObject({
       databaseUrl: null,
-      amqpUrl: null,
+      amqpUrls: null,
       rpcEndpoints: null,
       chain: 'kaia',
       chainId: 8217,
