@@ -53,21 +53,26 @@ export interface PrivateRabbitmqOptions {
   readonly joining?: PrivateRabbitmq
   /** Chooses the ports; free ones if left out. */
   readonly choosePort?: () => Promise<number>
+  /** Limit of each start; 60 s if left out. A start takes 5 s of a processor that nobody else wants. */
+  readonly startTimeoutMs?: number
 }
 
 /** Starts a server as any user, on free loopback ports, with all of its files in `folder`. */
 export async function startPrivateRabbitmq(
   serverPath: string,
   folder: string,
-  { joining, choosePort = freeRestartablePort }: PrivateRabbitmqOptions = {},
+  {
+    joining,
+    choosePort = freeRestartablePort,
+    startTimeoutMs = START_TIMEOUT_MS,
+  }: PrivateRabbitmqOptions = {},
 ): Promise<PrivateRabbitmq> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await startOnPorts(serverPath, folder, joining?.cluster ?? null, {
-        amqp: await choosePort(),
-        distribution: await choosePort(),
-        epmd: await choosePort(),
-      })
+      return await startOnPorts(
+        { serverPath, folder, joined: joining?.cluster ?? null, startTimeoutMs },
+        { amqp: await choosePort(), distribution: await choosePort(), epmd: await choosePort() },
+      )
     } catch (error) {
       // Between the choice of a port and the listening on it, seconds pass.
       if (!(error instanceof PortTakenError) || attempt === PORT_ATTEMPTS) throw error
@@ -86,10 +91,16 @@ interface Ports {
   readonly epmd: number
 }
 
+interface StartOptions {
+  readonly serverPath: string
+  readonly folder: string
+  /** Null: the server starts a cluster of its own. */
+  readonly joined: Cluster | null
+  readonly startTimeoutMs: number
+}
+
 async function startOnPorts(
-  serverPath: string,
-  folder: string,
-  joined: Cluster | null,
+  { serverPath, folder, joined, startTimeoutMs }: StartOptions,
   ports: Ports,
 ): Promise<PrivateRabbitmq> {
   const nodeName = `confirmd${ports.amqp}@localhost`
@@ -135,13 +146,13 @@ async function startOnPorts(
     })
     // What it says of itself counts too: somebody else may answer at its port.
     const isReady = async () => server.output().includes(STARTED) && (await takesConnections(url))
-    await untilReady('the private RabbitMQ', server, isReady, START_TIMEOUT_MS).catch((error: Error) => {
+    await untilReady('the private RabbitMQ', server, isReady, startTimeoutMs).catch((error: Error) => {
       throw PORT_TAKEN.test(error.message) ? new PortTakenError(error.message, { cause: error }) : error
     })
     return server
   }
 
-  const epmd = joined ? null : await startEpmd(cluster.epmdPort, environment)
+  const epmd = joined ? null : await startEpmd(cluster.epmdPort, environment, startTimeoutMs)
   let server: Leashed
   try {
     server = await start()
@@ -195,9 +206,13 @@ function configuration(joined: Cluster | null): string {
 }
 
 /** Erlang would leave its port mapper behind; one of our own ends with us. */
-async function startEpmd(port: number, environment: Readonly<Record<string, string>>): Promise<Leashed> {
+async function startEpmd(
+  port: number,
+  environment: Readonly<Record<string, string>>,
+  timeoutMs: number,
+): Promise<Leashed> {
   const epmd = startLeashed({ command: 'epmd', parameters: [], environment, stopSignal: 'SIGTERM' })
-  await untilReady('epmd', epmd, () => accepts(port), START_TIMEOUT_MS)
+  await untilReady('epmd', epmd, () => accepts(port), timeoutMs)
   return epmd
 }
 

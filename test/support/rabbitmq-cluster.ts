@@ -1,4 +1,8 @@
-import { type PrivateRabbitmq, startPrivateRabbitmq } from '../../src/dev/private-rabbitmq.ts'
+import {
+  type PrivateRabbitmq,
+  type PrivateRabbitmqOptions,
+  startPrivateRabbitmq,
+} from '../../src/dev/private-rabbitmq.ts'
 
 /** Servers of RabbitMQ on this machine that are one cluster. */
 export interface RabbitmqCluster {
@@ -13,8 +17,9 @@ export async function startRabbitmqCluster(
   serverPath: string,
   folder: string,
   size: number,
+  options: Pick<PrivateRabbitmqOptions, 'startTimeoutMs'> = {},
 ): Promise<RabbitmqCluster> {
-  const first = await startPrivateRabbitmq(serverPath, folder)
+  const first = await startPrivateRabbitmq(serverPath, folder, options)
   const others: PrivateRabbitmq[] = []
   async function stop(): Promise<void> {
     await Promise.all(others.map((node) => node.stop()))
@@ -24,7 +29,7 @@ export async function startRabbitmqCluster(
   try {
     // One after the other: two that join at once may each wait for the other.
     while (others.length < size - 1) {
-      others.push(await startPrivateRabbitmq(serverPath, folder, { joining: first }))
+      others.push(await startPrivateRabbitmq(serverPath, folder, { ...options, joining: first }))
     }
   } catch (error) {
     await stop()
