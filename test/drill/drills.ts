@@ -2,6 +2,7 @@ import type { Drill } from './drill.ts'
 import { badNodes } from './drills/bad-nodes.ts'
 import { brokerDown } from './drills/broker-down.ts'
 import { carelessHandlers } from './drills/careless-handlers.ts'
+import { clusterLosesNodes } from './drills/cluster-loses-nodes.ts'
 import { connectionsBreak } from './drills/connections-break.ts'
 import { crashPoints } from './drills/crash-points.ts'
 import { everythingBreaks } from './drills/everything-breaks.ts'
@@ -44,6 +45,7 @@ export const DRILLS: readonly Drill[] = [
   twoChains,
   carelessHandlers,
   untrustworthyNodes,
+  clusterLosesNodes,
   lostBehindStalled,
   fuzzedAnswers,
 ]

@@ -10,6 +10,7 @@ import {
 import { createTemporaryFolder } from '../../src/dev/temporary-folder.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { createOrderTables, ORDER_HANDLERS } from '../support/orders.ts'
+import { type RabbitmqCluster, startRabbitmqCluster } from '../support/rabbitmq-cluster.ts'
 import { createDrillChain, type DrillChain } from './chain.ts'
 import type { DrillContext } from './drill.ts'
 import { type DrillNode, startDrillNode } from './node.ts'
@@ -65,7 +66,10 @@ const PROVIDERS = ['north', 'east', 'south']
 /** For drills that are about the queue: nothing else settles what it would have lost. */
 export const QUEUE_ALONE = { FOLLOW_BLOCKS: 'off' }
 
-export const CHAIN_ID = 8217
+/** Several servers that start on a machine with other work to do: a minute was too short. */
+const CLUSTER_START_TIMEOUT_MS = 600_000
+
+const CHAIN_ID = 8217
 const STRANGER_CHAIN_ID = 1
 /** A timer of Node takes no more. */
 const NEVER_MS = String(2 ** 31 - 1)
@@ -96,18 +100,54 @@ export async function startPartsOfEitherQueue(
   return startOthers(context, options, folder, rabbitmq)
 }
 
+export interface PartsWithCluster extends Parts {
+  readonly cluster: RabbitmqCluster
+}
+
+/** The same with a cluster of RabbitMQ, all nodes of which the processes are told. */
+export async function startPartsWithCluster(
+  context: DrillContext,
+  options: PartsOptions & { readonly brokers: number },
+): Promise<PartsWithCluster> {
+  const folder = await openFolder(context)
+  const starting = startRabbitmqCluster(await rabbitmqServer(), folder, options.brokers, {
+    startTimeoutMs: CLUSTER_START_TIMEOUT_MS,
+  })
+  const cluster = await held(context, 'RabbitMQ cluster', starting)
+  const settings = { ...options.settings, AMQP_URL: cluster.url }
+  const parts = await startOthers(context, { ...options, settings }, folder, cluster.nodes[0])
+  return { ...parts, cluster }
+}
+
 async function openFolder({ lifecycle }: DrillContext): Promise<string> {
   const folder = await createTemporaryFolder()
   lifecycle.add('temporary folder', folder.remove)
   return folder.path
 }
 
-async function startRabbitmq({ lifecycle }: DrillContext, folder: string): Promise<PrivateRabbitmq> {
+async function startRabbitmq(context: DrillContext, folder: string): Promise<PrivateRabbitmq> {
+  return held(context, 'RabbitMQ', startPrivateRabbitmq(await rabbitmqServer(), folder))
+}
+
+async function rabbitmqServer(): Promise<string> {
   const serverPath = await findRabbitmqServer()
   if (!serverPath) throw new Error('the drills need RabbitMQ: install rabbitmq-server')
-  const rabbitmq = await startPrivateRabbitmq(serverPath, folder)
-  lifecycle.add('RabbitMQ', rabbitmq.stop)
-  return rabbitmq
+  return serverPath
+}
+
+/** Ends with the drill, also with one that is interrupted while this still starts, in the folder that goes away then. */
+function held<T extends { stop(): Promise<void> }>(
+  { lifecycle }: DrillContext,
+  name: string,
+  starting: Promise<T>,
+): Promise<T> {
+  lifecycle.add(name, () =>
+    starting.then(
+      (started) => started.stop(),
+      () => undefined,
+    ),
+  )
+  return starting
 }
 
 async function startOthers<Broker extends PrivateRabbitmq | null>(

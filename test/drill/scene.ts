@@ -5,8 +5,8 @@ import { pollUntil } from './poll.ts'
 import { createRegistrar, type Registrar } from './registrar.ts'
 
 /** The usual ground of a drill: the parts, APIs, workers, and a backend that registers. */
-export interface Scene {
-  readonly parts: Parts
+export interface Scene<P extends Parts = Parts> {
+  readonly parts: P
   readonly apis: Fleet
   readonly workers: Fleet
   readonly registrar: Registrar
@@ -19,7 +19,15 @@ export interface SceneOptions extends PartsOptions {
 const USUAL_WORKERS = 4
 
 export async function openScene(context: DrillContext, options: SceneOptions = {}): Promise<Scene> {
-  const parts = await startParts(context, options)
+  return openSceneOn(context, await startParts(context, options), options)
+}
+
+/** The same for parts that are there already. */
+export async function openSceneOn<P extends Parts>(
+  context: DrillContext,
+  parts: P,
+  options: Pick<SceneOptions, 'workers'> = {},
+): Promise<Scene<P>> {
   const apis = await startFleet(context, 'api', parts.environment, { size: 1 })
   const size = options.workers ?? USUAL_WORKERS
   const workers = await startFleet(context, 'worker', parts.environment, { size })
