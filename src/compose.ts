@@ -18,6 +18,7 @@ import { openDatabase } from './store/database.ts'
 import { provideAnnounced } from './store/event-cursors.ts'
 import { readGauges } from './store/gauges.ts'
 import { migrate, pendingMigrations } from './store/migrations.ts'
+import { demandSessions } from './store/pooling.ts'
 import { createStore } from './store/store.ts'
 import { createTableQueue } from './store/table-queue.ts'
 import { packageVersion } from './version.ts'
@@ -39,6 +40,8 @@ const API_STATE: ProcessState = { nodes: [], leads: false, followedBlock: null }
 /** Starts a role. Every resource is registered with the lifecycle at once, so a failed start leaks none. */
 export async function run(role: Role, context: RunContext): Promise<Running> {
   const { config, log, lifecycle } = context
+  // Before the migrations: a lock of theirs would stay behind in a session that is not given back.
+  await demandSessions(config.databaseUrl)
   const db = openDatabase({
     url: config.databaseUrl,
     poolMax: config.databasePoolMax,

@@ -5,6 +5,7 @@ import { readEmbeddedUrls } from '../dev/embedded-urls.ts'
 import { createRedact } from '../observe/redact.ts'
 import { splitAmqpUrls } from '../read-amqp-urls.ts'
 import { describeDatabase, openDatabase } from '../store/database.ts'
+import { demandSessions } from '../store/pooling.ts'
 import { createStore, type Store } from '../store/store.ts'
 import { CommandError, EXIT } from './exit.ts'
 import { endWithReader, printError } from './output.ts'
@@ -80,6 +81,7 @@ export async function withOpenDatabase(
   databaseUrl: string,
   work: (parts: Parts) => Promise<void>,
 ): Promise<void> {
+  await demandSessions(databaseUrl)
   const db = openDatabase({
     url: databaseUrl,
     poolMax: POOL_MAX,

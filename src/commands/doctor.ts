@@ -11,6 +11,7 @@ import { checkDatabase } from './doctor-database.ts'
 import { type Finding, fail, ok, warn } from './doctor-finding.ts'
 import { checkHandlers } from './doctor-handlers.ts'
 import { checkNodes } from './doctor-nodes.ts'
+import { checkPooler } from './doctor-pooler.ts'
 import { EXIT } from './exit.ts'
 import { columns, harmless, paint, print, printJson } from './output.ts'
 
@@ -92,9 +93,12 @@ async function withDatabase(config: Config): Promise<readonly Finding[]> {
     const text = 'DATABASE_URL is not set, and no embedded PostgreSQL runs in this folder'
     return [fail('database', text, "set DATABASE_URL, or start 'confirmd start' here")]
   }
+  const pooler = await checkPooler(url)
+  // What is asked below needs sessions, too.
+  if (pooler.some(({ outcome }) => outcome === 'fail')) return pooler
   const db = openDatabase({ url, poolMax: 1, applicationName: 'confirmd doctor' })
   try {
-    return await checkDatabase(db, describeDatabase(url), config)
+    return [...pooler, ...(await checkDatabase(db, describeDatabase(url), config))]
   } finally {
     await db.destroy()
   }

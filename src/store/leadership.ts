@@ -5,7 +5,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const INTERVAL_MS = 1_000
 const END_TIMEOUT_MS = 1_000
 /** The server notices within seconds that the leader's machine is gone, and gives the lock to the next. */
-const SESSION = '-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3'
+const KEEPALIVES =
+  'SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3'
 
 /**
  * Works as the one leader of a purpose among all processes on this database, by an advisory lock on a connection
@@ -26,7 +27,6 @@ export async function lead(
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: CONNECT_TIMEOUT_MS,
     keepAlive: true,
-    options: SESSION,
   })
   const ending = new AbortController()
   const end = () => ending.abort()
@@ -36,6 +36,8 @@ export async function lead(
   let working: Promise<void> | null = null
   try {
     await unless(ending.signal, client.connect())
+    // Not as an option of the connection: PgBouncer refuses those.
+    await unless(ending.signal, client.query(KEEPALIVES))
     while (!ending.signal.aborted) {
       // While it leads, the same question shows that the connection lives: its holder may take a lock again.
       const mayLead = await unless(ending.signal, tryLock(client, purpose))
@@ -74,10 +76,18 @@ async function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T | nul
   }
 }
 
+/**
+ * A standby gives such locks as well, and they mean nothing there. A server that was the primary and came back as a
+ * standby would keep its leader for good.
+ */
 async function tryLock(client: pg.Client, purpose: string): Promise<boolean> {
-  const { rows } = await client.query<{ leads: boolean }>(
-    'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS leads',
+  const { rows } = await client.query<{ leads: boolean | null }>(
+    `SELECT CASE WHEN NOT current_setting('transaction_read_only')::boolean
+                 THEN pg_try_advisory_lock(hashtextextended($1, 0)) END AS leads`,
     [`confirmd ${purpose}`],
   )
-  return rows[0]?.leads ?? false
+  const leads = rows[0]?.leads ?? null
+  if (leads === null)
+    throw new Error('the database can only be read, as a standby can; who leads is decided on the primary')
+  return leads
 }

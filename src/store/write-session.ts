@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
+import type { LimitedSession } from './database.ts'
 import type { WriteLimits } from './write-limits.ts'
 
 /** What of a connection is used here; knex types its own as `any`. */
-interface Connection {
+interface Connection extends LimitedSession {
   query(sql: string): Promise<unknown>
   /** What the client keeps of its own settings; it reads them at each query. */
   readonly connectionParameters: { query_timeout: number | false }
@@ -17,7 +18,8 @@ interface ConnectionPool {
 }
 
 /**
- * Takes back what a business write may have changed of its session, inside a transaction or out of it. `DISCARD ALL`
+ * Takes back what a business write may have changed of its session, inside a transaction or out of it, and the session's
+ * limits with it: they must be set again in the same message. `DISCARD ALL`
  * would do more: it forgets the prepared statements, and can't run in a transaction.
  * Source: PostgreSQL documentation, DISCARD.
  */
@@ -69,7 +71,7 @@ export async function withWriteSession<T>(
     await connection.query(`${READ_ONLY_OUTSIDE}; ${limits.sql}`)
     if (usualTimeoutMs) connectionParameters.query_timeout = limits.queryTimeoutMs
     const result = await transact(db, connection, work)
-    await connection.query(RESET_SESSION)
+    await connection.query(`${RESET_SESSION}; ${connection.sessionLimits}`)
     isClean = true
     return result
   } finally {

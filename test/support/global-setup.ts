@@ -7,6 +7,7 @@ import { createTemporaryFolder } from '../../src/dev/temporary-folder.ts'
 import { createLifecycle } from '../../src/lifecycle.ts'
 import { migrate } from '../../src/store/migrations.ts'
 import { findChromium } from './find-chromium.ts'
+import { findPgbouncer } from './find-pgbouncer.ts'
 import { findPikaPython } from './find-pika-python.ts'
 import { findPostgresTools } from './find-postgres-tools.ts'
 import { findPrometheus, type Prometheus } from './find-prometheus.ts'
@@ -25,6 +26,8 @@ declare module 'vitest' {
     prometheus: Prometheus | null
     /** Where PostgreSQL's server and tools of one version are. Null: they are not installed. */
     postgresTools: string | null
+    /** Null: there is no PgBouncer here. */
+    pgbouncer: string | null
     /** Null: there is no Chromium here. */
     chromium: string | null
   }
@@ -53,8 +56,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const pikaPython = await findPikaPython()
     const prometheus = await findPrometheus()
     const postgresTools = await findPostgresTools()
+    const pgbouncer = await findPgbouncer()
     const chromium = await findChromium()
-    const found = { amqpUrl, pikaPython, prometheus, postgresTools, chromium }
+    const found = { amqpUrl, pikaPython, prometheus, postgresTools, pgbouncer, chromium }
     reportMissing(found)
     project.provide('serverUrl', serverUrl)
     project.provide('templateDatabase', templateDatabase)
@@ -63,6 +67,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide('pikaPython', pikaPython)
     project.provide('prometheus', prometheus)
     project.provide('postgresTools', postgresTools)
+    project.provide('pgbouncer', pgbouncer)
     project.provide('chromium', chromium)
 
     return async () => {
@@ -109,11 +114,13 @@ interface Found {
   readonly pikaPython: string | null
   readonly prometheus: Prometheus | null
   readonly postgresTools: string | null
+  readonly pgbouncer: string | null
   readonly chromium: string | null
 }
 
 /** Says which tests are not run, and why; throws where that is forbidden. */
-function reportMissing({ amqpUrl, pikaPython, prometheus, postgresTools, chromium }: Found): void {
+function reportMissing(found: Found): void {
+  const { amqpUrl, pikaPython, prometheus, postgresTools, pgbouncer, chromium } = found
   if (amqpUrl === null) {
     report('no RabbitMQ: install rabbitmq-server or set TEST_AMQP_URL', 'TEST_REQUIRE_RABBITMQ')
   }
@@ -122,6 +129,7 @@ function reportMissing({ amqpUrl, pikaPython, prometheus, postgresTools, chromiu
   if (postgresTools === null) {
     report('no PostgreSQL with pg_dump: install postgresql', 'TEST_REQUIRE_POSTGRES_TOOLS')
   }
+  if (pgbouncer === null) report('no PgBouncer: install pgbouncer', 'TEST_REQUIRE_PGBOUNCER')
   if (chromium === null) report('no Chromium: install chromium or set CHROMIUM', 'TEST_REQUIRE_CHROMIUM')
   if (process.getuid?.() !== 0) report('no root: run as root', 'TEST_REQUIRE_ROOT')
 }
