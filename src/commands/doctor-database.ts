@@ -7,6 +7,7 @@ import { readMigrationState } from '../store/migrations.ts'
 import { listProcesses } from '../store/processes.ts'
 import { messageOf } from './context.ts'
 import { type Finding, fail, ok, warn } from './doctor-finding.ts'
+import { checkStandbys } from './doctor-standbys.ts'
 import { counted, lasting } from './output.ts'
 
 /** The oldest that the schema works on. */
@@ -28,6 +29,7 @@ export async function checkDatabase(db: Knex, where: string, config: Config): Pr
     ...checkPrivileges(report),
     ...migrations,
     checkClock(report, config),
+    await checkStandbys(db),
     ...(migrations.some(({ outcome }) => outcome === 'fail') ? [] : await checkChain(db, config)),
     ...(migrations.some(({ outcome }) => outcome === 'fail') ? [] : await checkWorkers(db)),
   ]

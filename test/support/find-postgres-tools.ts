@@ -2,7 +2,7 @@ import { access, constants, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const DEBIAN = '/usr/lib/postgresql'
-const NEEDED = ['initdb', 'postgres', 'psql', 'pg_dump', 'pg_restore']
+const NEEDED = ['initdb', 'postgres', 'psql', 'pg_dump', 'pg_restore', 'pg_basebackup']
 
 /** The folder of an installed PostgreSQL with its server and its tools, which fit each other; null if there is none. */
 export async function findPostgresTools(): Promise<string | null> {
