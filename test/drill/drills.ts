@@ -14,6 +14,7 @@ import { gracefulStops } from './drills/graceful-stops.ts'
 import { lostBehindStalled } from './drills/lost-behind-stalled.ts'
 import { memoryAlarm } from './drills/memory-alarm.ts'
 import { modelTest } from './drills/model-test.ts'
+import { promotedStandby } from './drills/promoted-standby.ts'
 import { queuesPurged } from './drills/queues-purged.ts'
 import { receiptsFlicker } from './drills/receipts-flicker.ts'
 import { rpcDown } from './drills/rpc-down.ts'
@@ -45,7 +46,7 @@ export const DRILLS: readonly Drill[] = [
   twoChains,
   carelessHandlers,
   untrustworthyNodes,
-  clusterLosesNodes,
+  promotedStandby,
   lostBehindStalled,
   fuzzedAnswers,
 ]

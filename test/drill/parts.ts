@@ -19,7 +19,7 @@ import { type DrillNode, startDrillNode } from './node.ts'
 export interface Parts<Broker extends PrivateRabbitmq | null = PrivateRabbitmq> {
   /** A folder that goes away with the drill. */
   readonly folder: string
-  readonly postgres: EmbeddedPostgres
+  readonly postgres: DrillPostgres
   readonly db: Knex
   readonly rabbitmq: Broker
   readonly chain: DrillChain
@@ -30,6 +30,8 @@ export interface Parts<Broker extends PrivateRabbitmq | null = PrivateRabbitmq> 
   readonly environment: Readonly<Record<string, string>>
   readonly delaysMs: readonly number[]
 }
+
+export type DrillPostgres = Pick<EmbeddedPostgres, 'url' | 'whileStopped'>
 
 export type PartsOfEitherQueue = Parts<PrivateRabbitmq | null>
 
@@ -46,14 +48,10 @@ export interface NodesOptions {
   readonly strangerAt?: number
   /** Transactions of which all nodes show the opposite outcome; none if left out. */
   readonly contrary?: (txHash: string) => boolean
-}
-
-/** The chain that nodes show. */
-export interface ShownChain {
-  readonly chain: DrillChain
-  readonly chainId: number
-  /** Begins the name of each node. */
-  readonly nodeName: string
+  /** A PostgreSQL that the drill has started itself; an embedded one of its own if left out. */
+  readonly postgres?: DrillPostgres
+  /** The program that brings the schema at first; this build if left out. */
+  readonly migrateWith?: string
 }
 
 /**
@@ -66,8 +64,8 @@ const PROVIDERS = ['north', 'east', 'south']
 /** For drills that are about the queue: nothing else settles what it would have lost. */
 export const QUEUE_ALONE = { FOLLOW_BLOCKS: 'off' }
 
-/** Several servers that start on a machine with other work to do: a minute was too short. */
-const CLUSTER_START_TIMEOUT_MS = 600_000
+/** The processes of a drill have more connections than the default allows. */
+export const POSTGRES_SETTINGS = ['max_connections=200']
 
 const CHAIN_ID = 8217
 const STRANGER_CHAIN_ID = 1
@@ -125,11 +123,13 @@ async function openFolder({ lifecycle }: DrillContext): Promise<string> {
   return folder.path
 }
 
-async function startRabbitmq(context: DrillContext, folder: string): Promise<PrivateRabbitmq> {
-  return held(context, 'RabbitMQ', startPrivateRabbitmq(await rabbitmqServer(), folder))
+async function startPostgres({ lifecycle }: DrillContext, folder: string): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres({ folder, settings: POSTGRES_SETTINGS })
+  lifecycle.add('PostgreSQL', postgres.stop)
+  return postgres
 }
 
-async function rabbitmqServer(): Promise<string> {
+async function startRabbitmq({ lifecycle }: DrillContext, folder: string): Promise<PrivateRabbitmq> {
   const serverPath = await findRabbitmqServer()
   if (!serverPath) throw new Error('the drills need RabbitMQ: install rabbitmq-server')
   return serverPath
@@ -157,9 +157,7 @@ async function startOthers<Broker extends PrivateRabbitmq | null>(
   rabbitmq: Broker,
 ): Promise<Parts<Broker>> {
   const { lifecycle, quick, sweepOff } = context
-  const postgres = await startEmbeddedPostgres({ folder, settings: ['max_connections=200'] })
-  lifecycle.add('PostgreSQL', postgres.stop)
-
+  const postgres = options.postgres ?? (await startPostgres(context, folder))
   const db = openDatabase({ url: postgres.url, poolMax: 4, applicationName: 'drill' })
   lifecycle.add('database', () => db.destroy())
   await migrate(postgres.url, options.migrateWith)

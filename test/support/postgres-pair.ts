@@ -13,6 +13,8 @@ import { until } from './until.ts'
 export interface PostgresPair {
   readonly primary: EmbeddedPostgres
   readonly standby: EmbeddedPostgres
+  /** The standby receives nothing any more; if commits wait for it, they wait for good. */
+  stopStreaming(): Promise<void>
   /** SIGKILL to the primary and all of its processes, as if its machine were lost. */
   killPrimary(): Promise<void>
   /** Starts the killed primary again, on the same port, as a standby that nobody feeds: it can only be read. */
@@ -61,6 +63,15 @@ export async function startPostgresPair(
   return {
     primary,
     standby,
+    stopStreaming: () =>
+      onDatabase(standby.url, async (db) => {
+        await db.raw(`ALTER SYSTEM SET primary_conninfo = ''`)
+        await db.raw('SELECT pg_reload_conf()')
+        await until(
+          'the standby receives nothing',
+          async () => (await db('pg_stat_wal_receiver')).length === 0,
+        )
+      }),
     killPrimary: () => killServer(join(primaryFolder, 'data')),
     returnReadOnly: async () => {
       const data = join(primaryFolder, 'data')
