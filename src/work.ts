@@ -1,7 +1,7 @@
 import type { ChainBinding } from './chain/anchor-check.ts'
 import type { CheckQueue } from './domain/check-queue.ts'
 import { REPLACEMENT_POLICY } from './domain/replacement.ts'
-import { slowChecksAtOnce } from './domain/sweep-budget.ts'
+import { slowCheckLeaseMs, slowChecksAtOnce } from './domain/sweep-budget.ts'
 import type { EventExchange } from './flows/announcement.ts'
 import { checkSlowly } from './flows/check-slowly.ts'
 import { createConfirm } from './flows/confirm.ts'
@@ -63,6 +63,7 @@ export async function startWorker(
     witnesses,
     replacement: REPLACEMENT_POLICY,
     slowChecksAtOnce: slowChecksAtOnce(config.rpcMaxInFlight),
+    slowCheckLeaseMs: slowCheckLeaseMs(config),
   }
   const observer = telling(metrics, report, relay.wake)
   const watchdog = handlers.size > 0 ? watchOver(reporting, context) : NO_WATCHDOG

@@ -24,3 +24,19 @@ const MOST_SLOW_CHECKS = 100
 export function slowChecksAtOnce(rpcMaxInFlight: number): number {
   return Math.min(MOST_SLOW_CHECKS, Math.max(1, Math.floor(rpcMaxInFlight / 2)))
 }
+
+/** Calls that the slowest check makes one after the other. */
+const CALLS_OF_A_CHECK = 5
+
+/**
+ * How long a row whose slow check was begun is not taken again: for the interval, or, where that is shorter, for as long
+ * as a check and its business write may take. A second check would void the first one. All in ms.
+ */
+export function slowCheckLeaseMs(limits: {
+  readonly stalledCheckIntervalMs: number
+  readonly handlerTimeoutMs: number
+  readonly rpcTimeoutMs: number
+}): number {
+  const { stalledCheckIntervalMs, handlerTimeoutMs, rpcTimeoutMs } = limits
+  return Math.max(stalledCheckIntervalMs, handlerTimeoutMs + CALLS_OF_A_CHECK * rpcTimeoutMs)
+}

@@ -12,18 +12,13 @@ export interface SlowCheckDependencies {
   }
   readonly confirm: Pick<Confirm, 'look'>
   readonly policy: {
-    readonly stalledCheckIntervalMs: number
+    /** So long no other sweep takes a row that was taken. */
+    readonly slowCheckLeaseMs: number
     /** Most slow checks at once. */
     readonly slowChecksAtOnce: number
   }
   readonly log: Log
 }
-
-/**
- * For so long a row that was taken is not taken again before its check has ended, however short the interval is: a
- * second check would void the first one.
- */
-const LEAST_LEASE_MS = 60_000
 
 /**
  * Checks the rows that have no message any more: stalled ones, and those that were replaced or expired lately. Rows are
@@ -35,8 +30,7 @@ export async function checkSlowly(
   { store, confirm, policy, log }: SlowCheckDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const { stalledCheckIntervalMs, slowChecksAtOnce } = policy
-  const intervalMs = Math.max(stalledCheckIntervalMs, LEAST_LEASE_MS)
+  const { slowCheckLeaseMs: intervalMs, slowChecksAtOnce } = policy
   // A statement for each free place would cost the database more than the checks do.
   const limit = Math.ceil(slowChecksAtOnce / 2)
   const begun = new Set<Promise<void>>()

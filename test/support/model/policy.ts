@@ -9,6 +9,7 @@ export const MODEL_POLICY = {
   stalledCheckIntervalMs: 6 * UNIT_MS,
   expireAfterMs: 15 * UNIT_MS,
   witnesses: 1,
+  slowCheckLeaseMs: 6 * UNIT_MS,
   // One at a time: of what is done at once the order is not the same from run to run.
   slowChecksAtOnce: 1,
   replacement: { looks: 3, spanMs: 2 * UNIT_MS },
