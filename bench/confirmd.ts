@@ -65,9 +65,8 @@ export async function countSettled(db: Knex): Promise<number> {
 
 /** When each row was settled, Unix time in ms. */
 export async function readSettledAt(db: Knex): Promise<ReadonlyMap<string, number>> {
-  const rows: { tx_hash: string; settled_at: Date | null }[] = await db('transaction_history').select(
-    'tx_hash',
-    'settled_at',
-  )
+  const rows: { tx_hash: string; settled_at: Date | null }[] = await db(
+    'confirmd.transaction_history',
+  ).select('tx_hash', 'settled_at')
   return new Map(rows.map((row) => [row.tx_hash, row.settled_at?.getTime() ?? Number.NaN]))
 }

@@ -71,21 +71,21 @@ async function measure(): Promise<void> {
 async function fill(db: Knex): Promise<void> {
   const id = `CAST('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid)`
   await db.raw(
-    `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, status, settled_at, next_check_at, receipt)
+    `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload, status, settled_at, next_check_at, receipt)
      SELECT ${id}, 'kaia', '0x' || md5('a' || n) || md5('b' || n), 'order', jsonb_build_object('item', n), 'confirmed',
             to_timestamp(0), NULL, jsonb_build_object('pad', repeat(md5(n::text), 10))
        FROM generate_series(1, :rows) AS n`,
     { rows: ROWS },
   )
   await db.raw(
-    `INSERT INTO outbox (id, transaction_id, status, kind, data, sequence)
+    `INSERT INTO confirmd.outbox (id, transaction_id, status, kind, data, sequence)
      SELECT gen_random_uuid(), ${id}, 'confirmed', 'order', jsonb_build_object('pad', repeat('x', 400)), n
        FROM generate_series(1, :rows) AS n`,
     { rows: ROWS },
   )
-  await db.raw('UPDATE event_cursors SET sequence = ? WHERE name <> ?', [ROWS, 'pruned'])
-  await db.raw('VACUUM ANALYZE transaction_history')
-  await db.raw('VACUUM ANALYZE outbox')
+  await db.raw('UPDATE confirmd.event_cursors SET sequence = ? WHERE name <> ?', [ROWS, 'pruned'])
+  await db.raw('VACUUM ANALYZE confirmd.transaction_history')
+  await db.raw('VACUUM ANALYZE confirmd.outbox')
 }
 
 function startMigrating(url: string) {
@@ -100,7 +100,7 @@ function startMigrating(url: string) {
 /** A back-up's snapshot is open for 40 s, longer than the roles' limit; registrations come all the time. */
 async function underSnapshot(db: Knex, url: string): Promise<void> {
   const snapshot = await db.transaction({ isolationLevel: 'repeatable read' })
-  await snapshot.raw('SELECT count(*) FROM transaction_history')
+  await snapshot.raw('SELECT count(*) FROM confirmd.transaction_history')
   const startedAt = performance.now()
   const running = startMigrating(url)
   let slowestMs = 0
@@ -113,7 +113,7 @@ async function underSnapshot(db: Knex, url: string): Promise<void> {
   while (!hasEnded) {
     const insertedAt = performance.now()
     await db.raw(
-      `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload)
+      `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload)
        VALUES (gen_random_uuid(), 'kaia', '0x' || md5(random()::text) || md5(random()::text), 'order', 'null')`,
     )
     written += 1
@@ -170,14 +170,14 @@ async function killed(db: Knex, url: string): Promise<void> {
 
 async function takeBack(db: Knex): Promise<void> {
   await db.raw('DROP INDEX IF EXISTS history_hash_kind')
-  await db.raw('ALTER TABLE transaction_history DROP COLUMN IF EXISTS width')
+  await db.raw('ALTER TABLE confirmd.transaction_history DROP COLUMN IF EXISTS width')
   await db.raw('DROP TABLE test_migrations')
 }
 
 async function checkIndex(db: Knex): Promise<void> {
   const { rows } = await db.raw(
     `SELECT indexrelid::regclass::text AS name, indisvalid AS valid FROM pg_index
-      WHERE indrelid = 'transaction_history'::regclass AND (NOT indisvalid OR indexrelid = 'history_hash_kind'::regclass)`,
+      WHERE indrelid = 'confirmd.transaction_history'::regclass AND (NOT indisvalid OR indexrelid = 'history_hash_kind'::regclass)`,
   )
   if (JSON.stringify(rows) !== '[{"name":"history_hash_kind","valid":true}]')
     throw new Error(JSON.stringify(rows))
@@ -216,7 +216,7 @@ async function explain(db: Knex, sql: string, values: readonly unknown[]): Promi
 
 async function webhook(db: Knex): Promise<void> {
   const store = createStore(db, { chain: 'kaia' })
-  await db('webhooks').insert({
+  await db('confirmd.webhooks').insert({
     id: WEBHOOK,
     url: 'https://example.com/',
     secret: 'whsec_AA',
@@ -225,9 +225,9 @@ async function webhook(db: Knex): Promise<void> {
   await timed(`filled: ${ROWS} deliveries with an attempt each`, () =>
     db.raw(
       `WITH made AS (
-         INSERT INTO webhook_deliveries (webhook_id, test, next_attempt_at)
+         INSERT INTO confirmd.webhook_deliveries (webhook_id, test, next_attempt_at)
          SELECT :id, '{}', now() + interval '1 day' FROM generate_series(1, :rows) RETURNING id)
-       INSERT INTO webhook_attempts (delivery_id, attempted_at, duration_ms) SELECT id, now(), 1 FROM made`,
+       INSERT INTO confirmd.webhook_attempts (delivery_id, attempted_at, duration_ms) SELECT id, now(), 1 FROM made`,
       { id: WEBHOOK, rows: ROWS },
     ),
   )

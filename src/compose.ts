@@ -44,6 +44,7 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
   await demandSessions(config.databaseUrl)
   const db = openDatabase({
     url: config.databaseUrl,
+    schema: config.databaseSchema,
     poolMax: config.databasePoolMax,
     applicationName: `confirmd ${role}`,
     onWarning: (reason) => log.warn({ reason }, 'database connection failed'),
@@ -53,7 +54,10 @@ export async function run(role: Role, context: RunContext): Promise<Running> {
     config.otlpEndpoint === null ? NO_TRACING : await startTracing(config.otlpEndpoint, packageVersion())
   lifecycle.add('spans', tracing.stop)
   if (role === 'start') {
-    const ran = await migrate(config.databaseUrl, (message) => log.warn(message))
+    const ran = await migrate(config.databaseUrl, {
+      schema: config.databaseSchema,
+      say: (message) => log.warn(message),
+    })
     if (ran.length > 0) log.info({ migrations: ran }, 'schema migrated')
   } else {
     const missing = await pendingMigrations(db)

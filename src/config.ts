@@ -6,6 +6,7 @@ import { type ApiKeyEntry, parseApiKeyEntries } from './http/api-key.ts'
 import { findMisspelt, type Misspelling } from './misspelt-settings.ts'
 import { readAmqpUrls } from './read-amqp-urls.ts'
 import { list, matching, oneOf, type Setting, setting, urlOf, wholeNumber } from './setting.ts'
+import { DEFAULT_SCHEMA, SCHEMA_NAME } from './store/schema-name.ts'
 
 /** The settings of one process. Times are in ms. */
 export interface Config {
@@ -13,6 +14,8 @@ export interface Config {
   /** Null: an embedded PostgreSQL. */
   readonly databaseUrl: string | null
   readonly databasePoolMax: number
+  /** The schema of all tables of confirmd. */
+  readonly databaseSchema: string
   /** Null: the table is the queue. */
   readonly amqpUrls: AmqpUrls | null
   readonly amqpPrefix: string
@@ -98,6 +101,15 @@ const SETTINGS = {
     fallback: '10',
     meaning: 'most connections of one process to the database',
     read: wholeNumber(1, 1_000),
+  }),
+  databaseSchema: setting({
+    variable: 'DATABASE_SCHEMA',
+    fallback: DEFAULT_SCHEMA,
+    meaning: 'schema of all tables of confirmd; the search path is never set',
+    read: matching(
+      SCHEMA_NAME,
+      'must be up to 63 lower-case letters, digits and _, beginning with a letter or _, and not with pg_',
+    ),
   }),
   amqpUrls: setting({
     variable: 'AMQP_URL',

@@ -21,7 +21,7 @@ export function startFollowing(
   { config, log, lifecycle, followPolicy }: RunContext,
   { store, confirm, blocks, observer }: FollowingParts,
 ): void {
-  const { chain, databaseUrl } = config
+  const { chain, databaseUrl, databaseSchema } = config
   const policy = { ...FOLLOW_POLICY, ...followPolicy }
   const clock = () => new Date()
   const follower = createFollower({ chain, store, confirm, blocks, policy, observer, log, clock })
@@ -33,7 +33,7 @@ export function startFollowing(
 
   async function leadOrStandBack(signal: AbortSignal): Promise<void> {
     try {
-      await lead(databaseUrl, `follow ${chain}`, followWhileLeading, signal)
+      await lead(databaseUrl, `follow ${databaseSchema}.${chain}`, followWhileLeading, signal)
     } catch (error) {
       if (!(error instanceof CannotFollowError)) throw error
       log.error(

@@ -123,7 +123,7 @@ async function drive(
 /** When the last change of each transaction's row, its verdict, was committed; Unix time in ms. */
 async function readCommittedAt(db: Knex): Promise<ReadonlyMap<string, number>> {
   const { rows } = await db.raw<{ rows: { id: string; at: Date }[] }>(
-    'SELECT id, pg_xact_commit_timestamp(xmin) AS at FROM transaction_history',
+    'SELECT id, pg_xact_commit_timestamp(xmin) AS at FROM confirmd.transaction_history',
   )
   return new Map(rows.map(({ id, at }) => [id, at.getTime()]))
 }

@@ -81,7 +81,7 @@ async function fill(
   const { db } = await createDatabase(lifecycle, parts)
   const receipt = JSON.stringify({ logsBloom: `0x${'0'.repeat(512)}`, status: '0x1' })
   await db.raw(
-    `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, status, next_check_at, settled_at, receipt,
+    `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload, status, next_check_at, settled_at, receipt,
                                       block_number, block_hash, gas_used, created_at)
      SELECT CAST(lpad(to_hex(n), 8, '0') || '-0000-7000-8000-' || substr(md5(n::text), 1, 12) AS uuid), 'kaia',
             '0x' || md5('a' || n) || md5('b' || n), 'order', jsonb_build_object('item', n),
@@ -94,8 +94,8 @@ async function fill(
        FROM generate_series(1, :stored) AS n`,
     { settled: stored - pending, stored, receipt },
   )
-  await db.raw('VACUUM ANALYZE transaction_history')
-  const rows: { tx_hash: string }[] = await db('transaction_history')
+  await db.raw('VACUUM ANALYZE confirmd.transaction_history')
+  const rows: { tx_hash: string }[] = await db('confirmd.transaction_history')
     .where({ status: 'pending' })
     .select('tx_hash')
   return { db, ours: rows.map((row) => row.tx_hash) }
@@ -125,10 +125,10 @@ async function measure(db: Knex, store: Store, ours: readonly string[]): Promise
     ),
   )
   // What this round recorded goes again, so that each round finds what the first one found.
-  await db('transaction_history')
+  await db('confirmd.transaction_history')
     .where('next_check_at', '<', db.raw(`now() + interval '30 minutes'`))
     .delete()
-  const ids: { id: string; retry_count: number }[] = await db('transaction_history')
+  const ids: { id: string; retry_count: number }[] = await db('confirmd.transaction_history')
     .whereIn('tx_hash', ours.slice(0, CHECKED))
     .select('id', 'retry_count')
   const checkMs = await timed(async () => {

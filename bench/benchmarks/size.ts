@@ -32,10 +32,10 @@ async function fill(lifecycle: Lifecycle, parts: Parts, count: number): Promise<
   await untilAnnounced(db)
   const mbForMillion = (bytes: string | undefined) => (Number(bytes) / MB) * (1_000_000 / count)
   const bytes = await db.raw<{ rows: { rows: string; indexes: string; events: string; all: string }[] }>(`
-    SELECT pg_table_size('transaction_history') AS rows, pg_indexes_size('transaction_history') AS indexes,
-           pg_total_relation_size('outbox') AS events,
+    SELECT pg_table_size('confirmd.transaction_history') AS rows, pg_indexes_size('confirmd.transaction_history') AS indexes,
+           pg_total_relation_size('confirmd.outbox') AS events,
            (SELECT sum(pg_total_relation_size(oid)) FROM pg_class
-             WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace) AS all`)
+             WHERE relkind = 'r' AND relnamespace = 'confirmd'::regnamespace) AS all`)
   const [found] = bytes.rows
   return {
     'transactions MB': mbForMillion(found?.rows),
@@ -48,8 +48,8 @@ async function fill(lifecycle: Lifecycle, parts: Parts, count: number): Promise<
 async function untilAnnounced(db: Knex): Promise<void> {
   for (;;) {
     const { rows } = await db.raw<{ rows: { left: string }[] }>(`
-      SELECT (SELECT count(*) FROM outbox WHERE sequence IS NULL)
-           + (SELECT max(sequence) - min(sequence) FROM event_cursors WHERE name <> 'pruned') AS left`)
+      SELECT (SELECT count(*) FROM confirmd.outbox WHERE sequence IS NULL)
+           + (SELECT max(sequence) - min(sequence) FROM confirmd.event_cursors WHERE name <> 'pruned') AS left`)
     if (Number(rows[0]?.left) === 0) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }

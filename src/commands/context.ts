@@ -84,6 +84,7 @@ export async function withOpenDatabase(
   await demandSessions(databaseUrl)
   const db = openDatabase({
     url: databaseUrl,
+    schema: config.databaseSchema,
     poolMax: POOL_MAX,
     applicationName: `confirmd ${command}`,
     statementLimit: 'none',

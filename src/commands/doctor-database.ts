@@ -23,13 +23,17 @@ export async function checkDatabase(db: Knex, where: string, config: Config): Pr
   } catch (error) {
     return [fail('database', `${where}: ${messageOf(error)}`, 'is DATABASE_URL right, and does it run?')]
   }
-  const migrations = await checkMigrations(db, report)
-  return [
+  const findings = [
     checkVersion(report, where),
     ...checkPrivileges(report),
-    ...migrations,
     checkClock(report, config),
     await checkStandbys(db),
+  ]
+  if (!report.mayUse) return findings
+  const migrations = await checkMigrations(db, report)
+  return [
+    ...findings,
+    ...migrations,
     ...(migrations.some(({ outcome }) => outcome === 'fail') ? [] : await checkChain(db, config)),
     ...(migrations.some(({ outcome }) => outcome === 'fail') ? [] : await checkWorkers(db)),
   ]

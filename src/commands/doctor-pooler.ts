@@ -27,7 +27,8 @@ export async function checkPooler(url: string): Promise<readonly Finding[]> {
           'see that its pool_mode is session, and that its pool has a session for each connection of confirmd',
         ),
       ]
-    default:
+    case 'none':
+    case undefined:
       return []
   }
 }

@@ -88,7 +88,7 @@ function checkConfig({ production, amqpUrls, apiKeys, host }: Config): readonly 
 }
 
 async function withDatabase(config: Config): Promise<readonly Finding[]> {
-  const url = config.databaseUrl
+  const { databaseUrl: url, databaseSchema: schema } = config
   if (url === null) {
     const text = 'DATABASE_URL is not set, and no embedded PostgreSQL runs in this folder'
     return [fail('database', text, "set DATABASE_URL, or start 'confirmd start' here")]
@@ -96,7 +96,7 @@ async function withDatabase(config: Config): Promise<readonly Finding[]> {
   const pooler = await checkPooler(url)
   // What is asked below needs sessions, too.
   if (pooler.some(({ outcome }) => outcome === 'fail')) return pooler
-  const db = openDatabase({ url, poolMax: 1, applicationName: 'confirmd doctor' })
+  const db = openDatabase({ url, schema, poolMax: 1, applicationName: 'confirmd doctor' })
   try {
     return [...pooler, ...(await checkDatabase(db, describeDatabase(url), config))]
   } finally {
@@ -105,9 +105,9 @@ async function withDatabase(config: Config): Promise<readonly Finding[]> {
 }
 
 /** What the chain's name means in the database; where that can't be read, which is found by another check, nothing. */
-async function bindingOf({ databaseUrl: url, chain }: Config): Promise<ChainBinding> {
+async function bindingOf({ databaseUrl: url, databaseSchema: schema, chain }: Config): Promise<ChainBinding> {
   if (url === null) return unboundChain()
-  const db = openDatabase({ url, poolMax: 1, applicationName: 'confirmd doctor' })
+  const db = openDatabase({ url, schema, poolMax: 1, applicationName: 'confirmd doctor' })
   try {
     return await readChainBinding(db, chain)
   } catch {

@@ -13,6 +13,6 @@ export async function runMigrate(): Promise<void> {
   }
   const where = describeDatabase(config.databaseUrl)
   await demandSessions(config.databaseUrl)
-  const ran = await migrate(config.databaseUrl, printError)
+  const ran = await migrate(config.databaseUrl, { schema: config.databaseSchema, say: printError })
   print(ran.length > 0 ? `${where}: ran ${ran.join(', ')}` : `${where}: the schema is up to date`)
 }

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { createLifecycle } from '../lifecycle.ts'
 import { openDatabase } from '../store/database.ts'
 import { migrate } from '../store/migrations.ts'
+import { raw } from '../store/statement.ts'
 import {
   type DemoRow,
   type Heard,
@@ -97,10 +98,13 @@ async function demo(): Promise<boolean> {
   }
 
   async function readRows(): Promise<DemoRow[]> {
-    const { rows } = await db.raw<{ rows: DemoRow[] }>(`
+    const { rows } = await raw<{ rows: DemoRow[] }>(
+      db,
+      `
       SELECT tx_hash, status, failure_name, retry_count, block_number, settled_at,
              (SELECT count(*)::int FROM orders WHERE orders.tx_hash = transaction_history.tx_hash) AS orders
-        FROM transaction_history ORDER BY id`)
+        FROM :schema:.transaction_history ORDER BY id`,
+    )
     return rows
   }
 

@@ -21,7 +21,8 @@ export interface PrivateRabbitmq {
   control(...parameters: string[]): Promise<string>
 }
 
-const START_TIMEOUT_MS = 60_000
+/** A start takes 5 s of one processor, and much longer where many processes want it. */
+const START_TIMEOUT_MS = 120_000
 const PORT_ATTEMPTS = 5
 /** What a server prints when it has started. */
 const STARTED = 'completed with'

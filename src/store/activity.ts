@@ -7,7 +7,7 @@ export async function addActivity(db: Knex, counts: readonly ActivityCount[]): P
   await prepared(
     db,
     'confirmd-add-activity-1',
-    `INSERT INTO activity AS a (minute, measure, label, count)
+    `INSERT INTO :schema:.activity AS a (minute, measure, label, count)
      SELECT minute, measure, label, count
        FROM jsonb_to_recordset(CAST(:rows AS jsonb))
          AS given (minute timestamptz, measure text, label text, count bigint)
@@ -22,12 +22,14 @@ export async function readActivity(db: Knex, since: Date): Promise<ActivityCount
   const rows = await prepared<{ minute: Date; measure: Measure; label: string; count: string }>(
     db,
     'confirmd-read-activity-1',
-    'SELECT minute, measure, label, count FROM activity WHERE minute >= :since',
+    'SELECT minute, measure, label, count FROM :schema:.activity WHERE minute >= :since',
     { since },
   )
   return rows.map((row) => ({ ...row, count: Number(row.count) }))
 }
 
 export async function forgetActivity(db: Knex, before: Date): Promise<void> {
-  await prepared(db, 'confirmd-forget-activity-1', 'DELETE FROM activity WHERE minute < :before', { before })
+  await prepared(db, 'confirmd-forget-activity-1', 'DELETE FROM :schema:.activity WHERE minute < :before', {
+    before,
+  })
 }

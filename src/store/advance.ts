@@ -75,34 +75,34 @@ const ADVANCE = `
   WITH epoch AS MATERIALIZED (
     SELECT ${IN_OWN_EPOCH} AS is_own
   ), locked AS MATERIALIZED (
-    SELECT sequence FROM event_cursors
-     WHERE name = 'numbered' AND (SELECT is_own FROM epoch) AND EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL)
+    SELECT sequence FROM :schema:.event_cursors
+     WHERE name = 'numbered' AND (SELECT is_own FROM epoch) AND EXISTS (SELECT 1 FROM :schema:.outbox WHERE sequence IS NULL)
        FOR UPDATE SKIP LOCKED
   ), newest AS (
     SELECT locked.sequence FROM locked
-     WHERE locked.sequence = (SELECT sequence FROM event_cursors WHERE name = 'numbered')
+     WHERE locked.sequence = (SELECT sequence FROM :schema:.event_cursors WHERE name = 'numbered')
   ), next AS (
     SELECT position, row_number() OVER (ORDER BY position) AS place
-      FROM (SELECT position FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT :numberLimit) AS first
+      FROM (SELECT position FROM :schema:.outbox WHERE sequence IS NULL ORDER BY position LIMIT :numberLimit) AS first
   ), numbered AS (
-    UPDATE outbox AS o SET sequence = newest.sequence + next.place
+    UPDATE :schema:.outbox AS o SET sequence = newest.sequence + next.place
       FROM next CROSS JOIN newest WHERE o.position = next.position
     RETURNING o.position, o.chain, ${EVENT_COLUMNS}
   ), wanted AS (
-    INSERT INTO webhook_deliveries (webhook_id, position)
+    INSERT INTO :schema:.webhook_deliveries (webhook_id, position)
     SELECT w.id, numbered.position
-      FROM numbered JOIN webhooks AS w
+      FROM numbered JOIN :schema:.webhooks AS w
         ON w.enabled AND numbered.subject = 'transaction'
        AND (w.kinds IS NULL OR numbered.kind = ANY(w.kinds))
        AND (w.statuses IS NULL OR numbered.status = ANY(w.statuses))
      ORDER BY numbered.position
     RETURNING 1
   ), moved AS (
-    UPDATE event_cursors
+    UPDATE :schema:.event_cursors
        SET sequence = sequence + (SELECT count(*) FROM numbered), updated_at = now()
      WHERE name = 'numbered' AND EXISTS (SELECT 1 FROM numbered)
   ), announced AS (
-    UPDATE event_cursors AS c
+    UPDATE :schema:.event_cursors AS c
        SET sequence = greatest(c.sequence, found.taken),
            holder = CASE WHEN has_more THEN CAST(:holder AS uuid) END,
            held_until = CASE WHEN has_more THEN clock_timestamp() + :leaseMs * interval '1 millisecond' END,
@@ -110,12 +110,12 @@ const ADVANCE = `
       FROM (
         SELECT own.taken, :announceLimit > 0 AND (
           EXISTS (SELECT 1 FROM numbered WHERE ${OF_CHAIN})
-          OR EXISTS (SELECT 1 FROM outbox WHERE chain = :chain AND sequence > greatest(own.taken, own.sequence))
-          OR EXISTS (SELECT 1 FROM outbox WHERE chain IS NULL AND sequence > greatest(own.taken, own.sequence))
+          OR EXISTS (SELECT 1 FROM :schema:.outbox WHERE chain = :chain AND sequence > greatest(own.taken, own.sequence))
+          OR EXISTS (SELECT 1 FROM :schema:.outbox WHERE chain IS NULL AND sequence > greatest(own.taken, own.sequence))
         ) AS has_more
           FROM (
             SELECT sequence, CASE WHEN holder = CAST(:holder AS uuid) THEN CAST(:taken AS bigint) END AS taken
-              FROM event_cursors WHERE name = 'announced' AND prefix = :prefix AND chain = :chain
+              FROM :schema:.event_cursors WHERE name = 'announced' AND prefix = :prefix AND chain = :chain
           ) AS own
       ) AS found
      WHERE c.name = 'announced' AND c.prefix = :prefix AND c.chain = :chain
@@ -132,10 +132,10 @@ const ADVANCE = `
     LEFT JOIN (SELECT greatest(sequence, CAST(:handedOut AS bigint)) AS sequence FROM announced) AS announced ON true
     LEFT JOIN LATERAL (
       SELECT * FROM (
-        (SELECT ${EVENT_COLUMNS} FROM outbox AS o WHERE o.chain = :chain AND o.sequence > announced.sequence
+        (SELECT ${EVENT_COLUMNS} FROM :schema:.outbox AS o WHERE o.chain = :chain AND o.sequence > announced.sequence
           ORDER BY o.sequence LIMIT :announceLimit)
         UNION ALL
-        (SELECT ${EVENT_COLUMNS} FROM outbox AS o WHERE o.chain IS NULL AND o.sequence > announced.sequence
+        (SELECT ${EVENT_COLUMNS} FROM :schema:.outbox AS o WHERE o.chain IS NULL AND o.sequence > announced.sequence
           ORDER BY o.sequence LIMIT :announceLimit)
         UNION ALL
         SELECT ${EVENT_COLUMNS} FROM numbered AS o WHERE ${OF_CHAIN} AND o.sequence > announced.sequence
@@ -152,7 +152,7 @@ export async function keepLease(
   await prepared(
     db,
     'confirmd-keep-lease-2',
-    `UPDATE event_cursors SET held_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
+    `UPDATE :schema:.event_cursors SET held_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
       WHERE name = 'announced' AND prefix = :prefix AND chain = :chain AND holder = CAST(:holder AS uuid)`,
     { prefix, chain, holder, leaseMs },
   )

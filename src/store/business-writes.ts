@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { WriteFailedError, type WriteFailure } from '../domain/handler.ts'
+import { raw } from './statement.ts'
 import { isOfTheServer, REFUSED_COMMIT, reasonOf, sqlStateOf } from './statement-errors.ts'
 import type { WriteLimits } from './write-limits.ts'
 import { GUARD_COMMIT, READ_ONLY_OUTSIDE, RESET_SESSION } from './write-session.ts'
@@ -50,6 +51,8 @@ export async function runBusinessWrites(
   const failures = new Map<string, WriteFailedError>()
   // A knex transaction of its own: a write that calls `trx.commit()` or `trx.rollback()` ends only this one.
   const own = await trx.transaction()
+  // knex hands these down to a transaction of the pool, not to one within it.
+  own.userParams = trx.userParams
   await own.raw('SAVEPOINT business_write')
   for (const write of writes) {
     const failure = await runOne(own, write, begun)
@@ -82,7 +85,7 @@ async function runOne(
     return toWriteFailure(error, kind)
   }
   try {
-    const results = await own.raw<{ rows: { xid: string | null }[] }[]>(betweenWrites(limits))
+    const results = await raw<{ rows: { xid: string | null }[] }[]>(own, betweenWrites(limits))
     const seen = results.flatMap(({ rows }) => rows).find((row) => row.xid !== undefined)
     if (seen?.xid === xid) return null
     return ended(kind, new Error(`another transaction, ${seen?.xid ?? 'none'}, is there instead of ${xid}`))

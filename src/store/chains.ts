@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import type { Anchor, BoundChain } from '../domain/chain-binding.ts'
+import { qualified } from './schema.ts'
 import { prepared } from './statement.ts'
 
 interface ChainRow {
@@ -16,7 +17,7 @@ export async function readChain(db: Knex, name: string): Promise<BoundChain | nu
   const [row] = await prepared<ChainRow>(
     db,
     'confirmd-read-chain-1',
-    `SELECT ${COLUMNS} FROM chains WHERE name = :name`,
+    `SELECT ${COLUMNS} FROM :schema:.chains WHERE name = :name`,
     { name },
   )
   return row ? toBoundChain(row) : null
@@ -26,7 +27,7 @@ export async function listChains(db: Knex): Promise<BoundChain[]> {
   const rows = await prepared<ChainRow>(
     db,
     'confirmd-list-chains-1',
-    `SELECT ${COLUMNS} FROM chains ORDER BY name`,
+    `SELECT ${COLUMNS} FROM :schema:.chains ORDER BY name`,
     {},
   )
   return rows.map(toBoundChain)
@@ -38,7 +39,7 @@ export async function bindChain(db: Knex, chain: BoundChain): Promise<BoundChain
   await prepared(
     db,
     'confirmd-bind-chain-1',
-    `INSERT INTO chains (name, chain_id, anchor_number, anchor_hash)
+    `INSERT INTO :schema:.chains (name, chain_id, anchor_number, anchor_hash)
      VALUES (:name, :chainId, :number, :hash) ON CONFLICT (name) DO NOTHING`,
     { name, chainId, ...anchor },
   )
@@ -50,7 +51,7 @@ export async function rebindChain(db: Knex, name: string, anchor: Anchor): Promi
   await prepared(
     db,
     'confirmd-rebind-chain-1',
-    `UPDATE chains SET anchor_number = :number, anchor_hash = :hash, bound_at = now() WHERE name = :name`,
+    `UPDATE :schema:.chains SET anchor_number = :number, anchor_hash = :hash, bound_at = now() WHERE name = :name`,
     { name, ...anchor },
   )
 }
@@ -67,16 +68,16 @@ export type Forgotten =
  */
 export async function forgetChain(db: Knex, name: string): Promise<Forgotten> {
   return db.transaction(async (trx) => {
-    const [row] = await trx('chains').where({ name }).forUpdate().select('name')
+    const [row] = await trx(qualified(trx, 'chains')).where({ name }).forUpdate().select('name')
     if (!row) return { kind: 'unknown' }
-    const [found] = await trx('transaction_history')
+    const [found] = await trx(qualified(trx, 'transaction_history'))
       .where({ chain: name })
       .whereIn('status', ['pending', 'stalled'])
       .count<{ count: string }[]>('* as count')
     const count = Number(found?.count ?? 0)
     if (count > 0) return { kind: 'unsettled', count }
-    await trx('chain_cursors').where({ chain: name }).delete()
-    await trx('chains').where({ name }).delete()
+    await trx(qualified(trx, 'chain_cursors')).where({ chain: name }).delete()
+    await trx(qualified(trx, 'chains')).where({ name }).delete()
     return { kind: 'forgotten' }
   })
 }

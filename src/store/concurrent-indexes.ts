@@ -1,4 +1,6 @@
 import type { Knex } from 'knex'
+import { qualified } from './schema.ts'
+import { raw } from './statement.ts'
 
 /**
  * Builds and drops indexes while their table is read and written. Each call may be repeated: what an interrupted one left
@@ -6,8 +8,8 @@ import type { Knex } from 'knex'
  */
 export interface ConcurrentIndexes {
   /**
-   * @param name as the catalog has it, with its schema if that is not in the search path
-   * @param sql the whole statement, `CREATE [UNIQUE] INDEX CONCURRENTLY …`
+   * @param name without the schema
+   * @param sql the whole statement, `CREATE [UNIQUE] INDEX CONCURRENTLY name ON :schema:.table …`
    */
   create(name: string, sql: string): Promise<void>
   drop(name: string): Promise<void>
@@ -19,18 +21,18 @@ export interface ConcurrentIndexes {
  */
 export function concurrentIndexes(db: Knex): ConcurrentIndexes {
   async function drop(name: string): Promise<void> {
-    await db.raw('DROP INDEX CONCURRENTLY IF EXISTS ??', [name])
+    await db.raw('DROP INDEX CONCURRENTLY IF EXISTS ??', [qualified(db, name)])
   }
   return {
     create: async (name, sql) => {
       const { rows } = await db.raw<{ rows: { valid: boolean }[] }>(
         'SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = to_regclass(?)',
-        [name],
+        [qualified(db, name)],
       )
       if (rows[0]?.valid) return
       // An interrupted build leaves an index that is written to and never read.
       if (rows[0]) await drop(name)
-      await db.raw(sql)
+      await raw(db, sql)
     },
     drop,
   }

@@ -15,13 +15,13 @@ export async function countOpen(db: Knex, chain: string): Promise<TransactionCou
     db,
     'confirmd-count-open-1',
     `SELECT
-      (SELECT count(*) FROM transaction_history
+      (SELECT count(*) FROM :schema:.transaction_history
         WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL) AS pending,
-      (SELECT count(*) FROM transaction_history
+      (SELECT count(*) FROM :schema:.transaction_history
         WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL AND next_check_at <= now()) AS overdue,
-      (SELECT count(*) FROM transaction_history
+      (SELECT count(*) FROM :schema:.transaction_history
         WHERE chain = :chain AND status = 'stalled' AND parked_at IS NULL AND next_check_at IS NOT NULL) AS stalled,
-      (SELECT count(*) FROM transaction_history WHERE chain = :chain AND parked_at IS NOT NULL) AS parked`,
+      (SELECT count(*) FROM :schema:.transaction_history WHERE chain = :chain AND parked_at IS NOT NULL) AS parked`,
     { chain },
   )
   return {
@@ -41,11 +41,11 @@ export async function countUnsent(
     db,
     'confirmd-count-unsent-1',
     `SELECT
-      (SELECT count(*) FROM outbox WHERE sequence IS NULL AND (chain = :chain OR chain IS NULL))
-        + (SELECT count(*) FROM outbox AS o JOIN event_cursors AS c
+      (SELECT count(*) FROM :schema:.outbox WHERE sequence IS NULL AND (chain = :chain OR chain IS NULL))
+        + (SELECT count(*) FROM :schema:.outbox AS o JOIN :schema:.event_cursors AS c
                ON c.name = 'announced' AND c.prefix = :prefix AND c.chain = :chain AND o.sequence > c.sequence
             WHERE o.chain = :chain OR o.chain IS NULL) AS exchange,
-      (SELECT count(*) FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+      (SELECT count(*) FROM :schema:.webhook_deliveries AS d JOIN :schema:.webhooks AS w ON w.id = d.webhook_id
         WHERE d.status = 'pending' AND w.enabled) AS webhooks`,
     { prefix: exchange?.prefix ?? '', chain: exchange?.chain ?? '' },
   )
@@ -70,7 +70,7 @@ export async function countWebhooks(db: Knex): Promise<WebhookCounts> {
             count(*) FILTER (WHERE enabled AND failing_since IS NOT NULL)::int AS failing,
             count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NOT NULL)::int AS "switched-off",
             count(*) FILTER (WHERE NOT enabled AND disabled_reason IS NULL)::int AS disabled
-       FROM webhooks WHERE deleted_at IS NULL`,
+       FROM :schema:.webhooks WHERE deleted_at IS NULL`,
     {},
   )
   return row ?? { working: 0, failing: 0, 'switched-off': 0, disabled: 0 }

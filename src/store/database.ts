@@ -1,9 +1,12 @@
 import knex, { type Knex } from 'knex'
+import { DEFAULT_SCHEMA } from './schema-name.ts'
 import { keepServerMessage } from './statement-errors.ts'
 
 export interface DatabaseOptions {
   readonly url: string
   readonly poolMax: number
+  /** The schema of our tables; `confirmd` if left out. */
+  readonly schema?: string
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string
   /** Told of lost and failed connections; the pool goes on by itself. */
@@ -24,9 +27,10 @@ const IDLE_IN_TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS
 /** Opens a pool; no connection is made before the first query. End it with `destroy`. */
 export function openDatabase(options: DatabaseOptions): Knex {
   const { url, poolMax, applicationName, onWarning = () => undefined, statementLimit = 'role' } = options
+  const { schema = DEFAULT_SCHEMA } = options
   // knex would write to standard output, between the lines of the log.
   const warn = (message: unknown) => onWarning(message instanceof Error ? message.message : String(message))
-  return knex({
+  const db = knex({
     client: 'pg',
     connection: {
       connectionString: url,
@@ -41,6 +45,8 @@ export function openDatabase(options: DatabaseOptions): Knex {
     // Its errors would carry the bound values, payloads among them, into the log.
     compileSqlOnError: false,
   })
+  db.userParams = { schema }
+  return db
 }
 
 /** A connection of a pool of ours. */

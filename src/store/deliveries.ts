@@ -40,12 +40,12 @@ export async function leaseDeliveries(
     `WITH webhook AS (
        SELECT id, CASE WHEN failing_since IS NULL THEN CAST(:perWebhook AS integer) ELSE 1 END AS most,
               coalesce(CAST(CAST(:inHand AS jsonb) ->> id::text AS integer), 0) AS held
-         FROM webhooks WHERE enabled
+         FROM :schema:.webhooks WHERE enabled
      ), candidate AS (
        SELECT d.id, w.held + row_number() OVER (PARTITION BY w.id ORDER BY d.next_attempt_at) AS rank
          FROM webhook AS w
         CROSS JOIN LATERAL (
-          SELECT id, next_attempt_at FROM webhook_deliveries
+          SELECT id, next_attempt_at FROM :schema:.webhook_deliveries
            WHERE webhook_id = w.id AND status = 'pending' AND next_attempt_at <= now()
            ORDER BY next_attempt_at
            LIMIT greatest(0, w.most - w.held)
@@ -56,7 +56,7 @@ export async function leaseDeliveries(
        UNION
        (SELECT id FROM candidate ORDER BY rank LIMIT :room)
      ), taken AS (
-       UPDATE webhook_deliveries AS d
+       UPDATE :schema:.webhook_deliveries AS d
           SET next_attempt_at = clock_timestamp() + :leaseMs * interval '1 millisecond'
          FROM due WHERE d.id = due.id
        RETURNING d.id, d.webhook_id, d.position, d.test, d.attempts, d.created_at
@@ -66,8 +66,8 @@ export async function leaseDeliveries(
                  ELSE ARRAY[w.secret] END AS secrets,
             ${DELIVERED_EVENT_COLUMNS}
        FROM taken AS t
-       JOIN webhooks AS w ON w.id = t.webhook_id
-       LEFT JOIN outbox AS o ON o.position = t.position
+       JOIN :schema:.webhooks AS w ON w.id = t.webhook_id
+       LEFT JOIN :schema:.outbox AS o ON o.position = t.position
       ORDER BY t.id`,
     { perWebhook, inHand: JSON.stringify(inHand), room, leaseMs },
   )
@@ -152,12 +152,12 @@ const RECORD = `
       delivery_id bigint, webhook_id uuid, status text, next_attempt_in_ms double precision,
       attempted_at timestamptz, duration_ms integer, status_code integer, error text, may_disable boolean)
   ), locked AS MATERIALIZED (
-    SELECT d.id FROM webhook_deliveries AS d
+    SELECT d.id FROM :schema:.webhook_deliveries AS d
      WHERE d.id IN (SELECT delivery_id FROM given) AND d.status = 'pending'
      ORDER BY d.id
        FOR NO KEY UPDATE
   ), changed AS (
-    UPDATE webhook_deliveries AS d
+    UPDATE :schema:.webhook_deliveries AS d
        SET attempts = d.attempts + 1, status = g.status,
            delivered_at = CASE WHEN g.status = 'delivered' THEN now() END,
            next_attempt_at = clock_timestamp() + g.next_attempt_in_ms * interval '1 millisecond'
@@ -165,7 +165,7 @@ const RECORD = `
      WHERE d.id = g.delivery_id AND d.status = 'pending'
     RETURNING d.id
   ), logged AS (
-    INSERT INTO webhook_attempts (delivery_id, attempted_at, duration_ms, status_code, error)
+    INSERT INTO :schema:.webhook_attempts (delivery_id, attempted_at, duration_ms, status_code, error)
     SELECT g.delivery_id, g.attempted_at, g.duration_ms, g.status_code, g.error
       FROM given AS g JOIN changed ON changed.id = g.delivery_id
   ), outcomes AS (
@@ -173,12 +173,12 @@ const RECORD = `
       FROM given AS g JOIN changed ON changed.id = g.delivery_id
      GROUP BY g.webhook_id
   ), concerned AS MATERIALIZED (
-    SELECT w.id FROM webhooks AS w JOIN outcomes AS o ON o.webhook_id = w.id
+    SELECT w.id FROM :schema:.webhooks AS w JOIN outcomes AS o ON o.webhook_id = w.id
      WHERE (w.failing_since IS NULL) = o.failed OR o.may_disable
      ORDER BY w.id
        FOR NO KEY UPDATE OF w
   ), noted AS (
-    UPDATE webhooks AS w
+    UPDATE :schema:.webhooks AS w
        SET failing_since = CASE WHEN o.failed THEN coalesce(w.failing_since, now()) END
       FROM outcomes AS o JOIN concerned ON concerned.id = o.webhook_id
      WHERE w.id = o.webhook_id AND (w.failing_since IS NULL) = o.failed

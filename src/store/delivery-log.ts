@@ -6,6 +6,7 @@ import type {
   DeliveryStatus,
   ReplayRange,
 } from '../domain/webhook.ts'
+import { raw } from './statement.ts'
 
 interface DeliveryRow {
   readonly id: string
@@ -33,10 +34,10 @@ const SELECT = `
          coalesce(o.id::text, d.test ->> 'id') AS event_id,
          'confirmd.' || coalesce(o.subject || '.' || o.status, 'webhook.test') || '.v1' AS event_type,
          (SELECT coalesce(json_agg(a ORDER BY a.id), '[]')
-            FROM (SELECT * FROM webhook_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT ${MOST_ATTEMPTS}) AS a
+            FROM (SELECT * FROM :schema:.webhook_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT ${MOST_ATTEMPTS}) AS a
          ) AS log
-    FROM webhook_deliveries AS d
-    LEFT JOIN outbox AS o ON o.position = d.position`
+    FROM :schema:.webhook_deliveries AS d
+    LEFT JOIN :schema:.outbox AS o ON o.position = d.position`
 
 function toDelivery(row: DeliveryRow): Delivery {
   return {
@@ -65,7 +66,8 @@ function toAttempt(row: DeliveryRow['log'][number]): DeliveryAttempt {
 /** The newest first. */
 export async function listDeliveries(db: Knex, filter: DeliveryFilter): Promise<Delivery[]> {
   const { webhookId, status, before, limit } = filter
-  const { rows } = await db.raw<{ rows: DeliveryRow[] }>(
+  const { rows } = await raw<{ rows: DeliveryRow[] }>(
+    db,
     `${SELECT}
       WHERE d.webhook_id = :webhookId
         AND (CAST(:status AS text) IS NULL OR d.status = :status)
@@ -77,7 +79,7 @@ export async function listDeliveries(db: Knex, filter: DeliveryFilter): Promise<
 }
 
 async function loadDelivery(db: Knex, id: string): Promise<Delivery | null> {
-  const { rows } = await db.raw<{ rows: DeliveryRow[] }>(`${SELECT} WHERE d.id = :id`, { id })
+  const { rows } = await raw<{ rows: DeliveryRow[] }>(db, `${SELECT} WHERE d.id = :id`, { id })
   return rows[0] ? toDelivery(rows[0]) : null
 }
 
@@ -85,9 +87,10 @@ const AGAIN = `status = 'pending', attempts = 0, next_attempt_at = now(), delive
 
 /** Sends one again, from the start of the retry times. Null if the webhook has no such delivery. */
 export async function replayDelivery(db: Knex, webhookId: string, id: string): Promise<Delivery | null> {
-  const { rows } = await db.raw<{ rows: unknown[] }>(
-    `UPDATE webhook_deliveries SET ${AGAIN} WHERE id = :id
-        AND webhook_id = (SELECT id FROM webhooks WHERE id = :webhookId AND deleted_at IS NULL)
+  const { rows } = await raw<{ rows: unknown[] }>(
+    db,
+    `UPDATE :schema:.webhook_deliveries SET ${AGAIN} WHERE id = :id
+        AND webhook_id = (SELECT id FROM :schema:.webhooks WHERE id = :webhookId AND deleted_at IS NULL)
       RETURNING id`,
     { id, webhookId },
   )
@@ -99,13 +102,14 @@ export async function replayDelivery(db: Knex, webhookId: string, id: string): P
  * while it was switched off, and on demand those that were delivered. Returns how many. Null if there is no such webhook.
  */
 export async function replayRange(db: Knex, webhookId: string, range: ReplayRange): Promise<number | null> {
-  const { rows } = await db.raw<{ rows: { webhooks: number; replayed: number }[] }>(
+  const { rows } = await raw<{ rows: { webhooks: number; replayed: number }[] }>(
+    db,
     `WITH webhook AS (
-       SELECT id, kinds, statuses FROM webhooks WHERE id = :webhookId AND deleted_at IS NULL
+       SELECT id, kinds, statuses FROM :schema:.webhooks WHERE id = :webhookId AND deleted_at IS NULL
      ), replayed AS (
-       INSERT INTO webhook_deliveries AS d (webhook_id, position)
+       INSERT INTO :schema:.webhook_deliveries AS d (webhook_id, position)
        SELECT w.id, o.position
-         FROM webhook AS w JOIN outbox AS o
+         FROM webhook AS w JOIN :schema:.outbox AS o
            ON o.created_at >= :from AND o.created_at < :to
           AND o.sequence IS NOT NULL AND o.subject = 'transaction'
           AND (w.kinds IS NULL OR o.kind = ANY(w.kinds))
@@ -127,9 +131,10 @@ export async function addTestDelivery(
   webhookId: string,
   test: { id: string; data: object },
 ): Promise<Delivery | null> {
-  const { rows } = await db.raw<{ rows: { id: string }[] }>(
-    `INSERT INTO webhook_deliveries (webhook_id, test)
-     SELECT id, CAST(:test AS jsonb) FROM webhooks WHERE id = :webhookId AND deleted_at IS NULL RETURNING id`,
+  const { rows } = await raw<{ rows: { id: string }[] }>(
+    db,
+    `INSERT INTO :schema:.webhook_deliveries (webhook_id, test)
+     SELECT id, CAST(:test AS jsonb) FROM :schema:.webhooks WHERE id = :webhookId AND deleted_at IS NULL RETURNING id`,
     { webhookId, test: JSON.stringify(test) },
   )
   return rows[0] ? loadDelivery(db, rows[0].id) : null

@@ -20,7 +20,7 @@ export async function markPruned(trx: Knex.Transaction, chain: string, sequence:
   await prepared(
     trx,
     'confirmd-mark-pruned-2',
-    `INSERT INTO event_cursors AS c (name, chain, sequence) VALUES ('pruned', :chain, :sequence)
+    `INSERT INTO :schema:.event_cursors AS c (name, chain, sequence) VALUES ('pruned', :chain, :sequence)
      ON CONFLICT (name, prefix, chain) DO UPDATE
         SET sequence = greatest(c.sequence, excluded.sequence), updated_at = now()`,
     { chain, sequence },
@@ -33,7 +33,7 @@ export async function readCursors(db: Knex, chain: string): Promise<FeedCursors>
     'confirmd-cursors-2',
     `SELECT max(sequence) FILTER (WHERE name = 'numbered') AS numbered,
             max(sequence) FILTER (WHERE name = 'pruned' AND chain IN ('', :chain)) AS pruned
-       FROM event_cursors`,
+       FROM :schema:.event_cursors`,
     { chain },
   )
   const { numbered, pruned } = rows[0] ?? {}
@@ -48,17 +48,17 @@ export async function provideAnnounced(db: Knex, { prefix, chain }: ExchangeOfCh
   await prepared(
     db,
     'confirmd-take-announced-1',
-    `UPDATE event_cursors SET prefix = :prefix, chain = :chain, updated_at = now()
+    `UPDATE :schema:.event_cursors SET prefix = :prefix, chain = :chain, updated_at = now()
       WHERE name = 'announced' AND prefix = '' AND chain = ''
         AND NOT EXISTS (
-          SELECT 1 FROM event_cursors WHERE name = 'announced' AND prefix = :prefix AND chain = :chain)`,
+          SELECT 1 FROM :schema:.event_cursors WHERE name = 'announced' AND prefix = :prefix AND chain = :chain)`,
     { prefix, chain },
   )
   await prepared(
     db,
     'confirmd-provide-announced-1',
-    `INSERT INTO event_cursors (name, prefix, chain, sequence)
-     SELECT 'announced', :prefix, :chain, sequence FROM event_cursors WHERE name = 'numbered'
+    `INSERT INTO :schema:.event_cursors (name, prefix, chain, sequence)
+     SELECT 'announced', :prefix, :chain, sequence FROM :schema:.event_cursors WHERE name = 'numbered'
      ON CONFLICT (name, prefix, chain) DO NOTHING`,
     { prefix, chain },
   )
@@ -75,7 +75,7 @@ export async function announceAgain(
     db,
     'confirmd-announce-again-1',
     // Without a holder: what a relay has under way says nothing of what is to come again.
-    `UPDATE event_cursors
+    `UPDATE :schema:.event_cursors
         SET sequence = least(sequence, :after), holder = NULL, held_until = NULL, updated_at = now()
       WHERE name = 'announced' AND prefix = :prefix AND chain = :chain`,
     { prefix, chain, after },

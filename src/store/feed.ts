@@ -21,7 +21,7 @@ export async function readEvents(
 ): Promise<StoredEvent[]> {
   // By the index of each, in the order of the numbers: what other chains have in between is not read.
   const part = (which: string) => `(
-    SELECT ${EVENT_COLUMNS} FROM outbox AS o
+    SELECT ${EVENT_COLUMNS} FROM :schema:.outbox AS o
      WHERE ${which} AND o.sequence > :after AND o.sequence <= coalesce(CAST(:until AS bigint), 9223372036854775807)
        AND (CAST(:kind AS text) IS NULL OR o.kind = :kind)
        AND (CAST(:status AS text) IS NULL OR o.status = :status)
@@ -45,7 +45,7 @@ export async function endOfScan(
   const rows = await prepared<{ sequence: string }>(
     db,
     'confirmd-end-of-scan-1',
-    `SELECT sequence FROM outbox WHERE chain = :chain AND sequence > :after
+    `SELECT sequence FROM :schema:.outbox WHERE chain = :chain AND sequence > :after
       ORDER BY sequence OFFSET :skipped LIMIT 1`,
     { chain, after, skipped: events - 1 },
   )

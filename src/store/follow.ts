@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 import type { Cursor } from '../domain/block.ts'
 import type { Transaction } from '../domain/transaction.ts'
-import { prepared } from './statement.ts'
+import { qualified } from './schema.ts'
+import { prepared, raw } from './statement.ts'
 import {
   COLUMNS_WITHOUT_RECEIPT,
   OPEN_STATUS_LIST,
@@ -10,7 +11,9 @@ import {
 } from './transaction-row.ts'
 
 export async function readCursor(db: Knex, chain: string): Promise<Cursor | null> {
-  const row: { block_number: string; block_hash: string | null } | undefined = await db('chain_cursors')
+  const row: { block_number: string; block_hash: string | null } | undefined = await db(
+    qualified(db, 'chain_cursors'),
+  )
     .where({ chain })
     .first('block_number', 'block_hash')
   return row ? { blockNumber: Number(row.block_number), hash: row.block_hash } : null
@@ -21,7 +24,7 @@ export async function saveCursor(db: Knex, chain: string, { blockNumber, hash }:
   await prepared(
     db,
     'confirmd-cursor-2',
-    `INSERT INTO chain_cursors AS c (chain, block_number, block_hash) VALUES (:chain, :blockNumber, :hash)
+    `INSERT INTO :schema:.chain_cursors AS c (chain, block_number, block_hash) VALUES (:chain, :blockNumber, :hash)
      ON CONFLICT (chain) DO UPDATE
         SET block_number = excluded.block_number, block_hash = excluded.block_hash, updated_at = now()
       WHERE c.block_number < excluded.block_number`,
@@ -31,7 +34,7 @@ export async function saveCursor(db: Knex, chain: string, { blockNumber, hash }:
 
 /** Moves the cursor back, because the blocks after it turned out not to be on the chain; never on. */
 export async function rewindCursor(db: Knex, chain: string, { blockNumber, hash }: Cursor): Promise<void> {
-  await db('chain_cursors')
+  await db(qualified(db, 'chain_cursors'))
     .where({ chain })
     .where('block_number', '>=', blockNumber)
     .update({ block_number: blockNumber, block_hash: hash, updated_at: db.fn.now() })
@@ -44,9 +47,9 @@ export async function oldestOpen(db: Knex, chain: string): Promise<Date | null> 
     'confirmd-oldest-2',
     // Each of the two is read from a partial index.
     `SELECT least(
-       (SELECT min(created_at) FROM transaction_history
+       (SELECT min(created_at) FROM :schema:.transaction_history
          WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL),
-       (SELECT min(created_at) FROM transaction_history
+       (SELECT min(created_at) FROM :schema:.transaction_history
          WHERE chain = :chain AND status = 'stalled' AND parked_at IS NULL)) AS oldest`,
     { chain },
   )
@@ -69,7 +72,7 @@ export async function findOpen(
   const rows = await prepared<TransactionRow & { now: Date }>(
     db,
     'confirmd-find-2',
-    `SELECT ${COLUMNS_WITHOUT_RECEIPT}, clock_timestamp() AS now FROM transaction_history AS t
+    `SELECT ${COLUMNS_WITHOUT_RECEIPT}, clock_timestamp() AS now FROM :schema:.transaction_history AS t
       WHERE t.chain = :chain AND t.tx_hash = ANY(:txHashes)
         AND t.status IN (${OPEN_STATUS_LIST})
         AND t.parked_at IS NULL`,
@@ -83,11 +86,12 @@ export async function findOpen(
  * being settled at this moment, perhaps by a business write that takes long, for which the follower must not wait.
  */
 export async function wakeWatched(db: Knex, ids: readonly string[]): Promise<void> {
-  await db.raw(
-    `UPDATE transaction_history
+  await raw(
+    db,
+    `UPDATE :schema:.transaction_history
         SET next_check_at = clock_timestamp(), updated_at = now()
       WHERE id IN (
-        SELECT id FROM transaction_history
+        SELECT id FROM :schema:.transaction_history
          WHERE id = ANY(:ids) AND status IN ('stalled', 'expired', 'replaced') AND parked_at IS NULL
          ORDER BY id
            FOR NO KEY UPDATE SKIP LOCKED)`,
@@ -134,13 +138,14 @@ async function scheduleBatch(
     batchSize: number
   },
 ): Promise<readonly string[]> {
-  const { rows } = await db.raw<{ rows: { id: string }[] }>(
+  const { rows } = await raw<{ rows: { id: string }[] }>(
+    db,
     `WITH scheduled AS (
-       UPDATE transaction_history
+       UPDATE :schema:.transaction_history
           SET next_check_at = clock_timestamp() + random() * :spreadMs * interval '1 millisecond',
               updated_at = now()
         WHERE id IN (
-          SELECT id FROM transaction_history
+          SELECT id FROM :schema:.transaction_history
            WHERE status = '${status}' AND id > :after AND chain = :chain AND parked_at IS NULL
              AND (next_check_at IS NULL OR next_check_at > now() + :spreadMs * interval '1 millisecond')
            ORDER BY id

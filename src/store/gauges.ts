@@ -49,15 +49,15 @@ interface Ages {
  */
 const AGES = `
   SELECT
-    (SELECT extract(epoch FROM now() - min(created_at)) FROM transaction_history
+    (SELECT extract(epoch FROM now() - min(created_at)) FROM :schema:.transaction_history
       WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL) AS oldest_pending,
     extract(epoch FROM now() - least(
-      (SELECT min(created_at) FROM outbox WHERE sequence IS NULL AND chain = :chain),
-      (SELECT created_at FROM outbox
+      (SELECT min(created_at) FROM :schema:.outbox WHERE sequence IS NULL AND chain = :chain),
+      (SELECT created_at FROM :schema:.outbox
         WHERE chain = :chain AND sequence > (
-          SELECT sequence FROM event_cursors WHERE name = 'announced' AND prefix = :prefix AND chain = :chain)
+          SELECT sequence FROM :schema:.event_cursors WHERE name = 'announced' AND prefix = :prefix AND chain = :chain)
         ORDER BY sequence LIMIT 1))) AS oldest_unannounced,
     (SELECT extract(epoch FROM now() - min(d.created_at))
-       FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+       FROM :schema:.webhook_deliveries AS d JOIN :schema:.webhooks AS w ON w.id = d.webhook_id
       WHERE d.status = 'pending' AND w.enabled) AS oldest_undelivered,
-    (SELECT block_number FROM chain_cursors WHERE chain = :chain) AS followed`
+    (SELECT block_number FROM :schema:.chain_cursors WHERE chain = :chain) AS followed`

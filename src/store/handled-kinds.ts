@@ -14,7 +14,7 @@ export async function noteHandledKinds(db: Knex, chain: string, kinds: readonly 
   await prepared(
     db,
     'confirmd-note-kinds-1',
-    `INSERT INTO handled_kinds (kind, chain)
+    `INSERT INTO :schema:.handled_kinds (kind, chain)
      SELECT DISTINCT unnest(CAST(:kinds AS text[])), :chain ORDER BY 1
      ON CONFLICT (kind, chain) DO UPDATE SET last_seen_at = now()`,
     { chain, kinds: [...kinds] },
@@ -26,7 +26,7 @@ export async function listHandledKinds(db: Knex, chain: string): Promise<Handled
     db,
     'confirmd-list-kinds-1',
     `SELECT kind, (extract(epoch FROM now() - last_seen_at) * 1000)::float8 AS idle_ms
-       FROM handled_kinds WHERE chain = :chain ORDER BY kind`,
+       FROM :schema:.handled_kinds WHERE chain = :chain ORDER BY kind`,
     { chain },
   )
   return rows.map(({ kind, idle_ms }) => ({ kind, idleMs: idle_ms }))
@@ -44,10 +44,10 @@ export async function unparkHandled(
   const rows = await prepared<{ id: string }>(
     db,
     'confirmd-unpark-kinds-1',
-    `UPDATE transaction_history
+    `UPDATE :schema:.transaction_history
         SET parked_at = NULL, park_code = NULL, last_error = NULL, next_check_at = now() - interval '1 day', updated_at = now()
       WHERE id IN (
-        SELECT id FROM transaction_history
+        SELECT id FROM :schema:.transaction_history
          WHERE parked_at IS NOT NULL AND park_code = 'no-handler' AND chain = :chain
            AND kind = ANY(CAST(:kinds AS text[]))
          LIMIT :limit

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import type { Transaction } from '../domain/transaction.ts'
+import { raw } from './statement.ts'
 import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
 
 /**
@@ -10,11 +11,12 @@ export async function leaseOverdue(
   db: Knex,
   { chain, graceMs, limit }: { chain: string; graceMs: number; limit: number },
 ): Promise<Transaction[]> {
-  const { rows } = await db.raw<{ rows: TransactionRow[] }>(
-    `UPDATE transaction_history AS t
+  const { rows } = await raw<{ rows: TransactionRow[] }>(
+    db,
+    `UPDATE :schema:.transaction_history AS t
         SET next_check_at = clock_timestamp(), updated_at = now()
       WHERE id IN (
-        SELECT id FROM transaction_history
+        SELECT id FROM :schema:.transaction_history
          WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL
            AND next_check_at < now() - :graceMs * interval '1 millisecond'
          ORDER BY next_check_at
@@ -34,11 +36,12 @@ export async function leaseWatched(
   db: Knex,
   { chain, intervalMs, limit }: { chain: string; intervalMs: number; limit: number },
 ): Promise<{ transactions: Transaction[]; now: Date }> {
-  const { rows } = await db.raw<{ rows: (TransactionRow & { now: Date })[] }>(
-    `UPDATE transaction_history AS t
+  const { rows } = await raw<{ rows: (TransactionRow & { now: Date })[] }>(
+    db,
+    `UPDATE :schema:.transaction_history AS t
         SET next_check_at = clock_timestamp() + :intervalMs * interval '1 millisecond', updated_at = now()
       WHERE id IN (
-        SELECT id FROM transaction_history
+        SELECT id FROM :schema:.transaction_history
          WHERE chain = :chain AND status IN ('stalled', 'expired', 'replaced') AND parked_at IS NULL
            AND next_check_at <= now()
          ORDER BY next_check_at
@@ -61,12 +64,13 @@ export async function leaseDue(
   db: Knex,
   { chain, leaseMs, limit }: { chain: string; leaseMs: number; limit: number },
 ): Promise<Leased[]> {
-  const { rows } = await db.raw<{ rows: (TransactionRow & { lease_count: number })[] }>(
-    `UPDATE transaction_history AS t
+  const { rows } = await raw<{ rows: (TransactionRow & { lease_count: number })[] }>(
+    db,
+    `UPDATE :schema:.transaction_history AS t
         SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond',
             lease_count = lease_count + 1
       WHERE id IN (
-        SELECT id FROM transaction_history
+        SELECT id FROM :schema:.transaction_history
          WHERE chain = :chain AND status = 'pending' AND parked_at IS NULL
            AND next_check_at <= now()
            AND (leased_until IS NULL OR leased_until <= now())
@@ -84,11 +88,12 @@ export async function renewLeases(
   db: Knex,
   { leaseMs, ids }: { leaseMs: number; ids: readonly string[] },
 ): Promise<void> {
-  await db.raw(
-    `UPDATE transaction_history
+  await raw(
+    db,
+    `UPDATE :schema:.transaction_history
         SET leased_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
       WHERE id IN (
-        SELECT id FROM transaction_history
+        SELECT id FROM :schema:.transaction_history
          WHERE id = ANY(:ids) AND leased_until IS NOT NULL
          ORDER BY id
            FOR NO KEY UPDATE)`,
@@ -101,8 +106,9 @@ export async function renewLeases(
  * was on its way finds no lease.
  */
 export async function endLease(db: Knex, { id, dueInMs }: { id: string; dueInMs: number }): Promise<void> {
-  await db.raw(
-    `UPDATE transaction_history
+  await raw(
+    db,
+    `UPDATE :schema:.transaction_history
         SET next_check_at = clock_timestamp() + :dueInMs * interval '1 millisecond',
             leased_until = NULL, lease_count = 0
       WHERE id = :id AND leased_until IS NOT NULL`,

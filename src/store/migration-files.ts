@@ -3,10 +3,10 @@ import { pathToFileURL } from 'node:url'
 import type { Knex } from 'knex'
 import type { ConcurrentIndexes } from './concurrent-indexes.ts'
 
-/** Almost all migrations are of this form. */
+/** Almost all migrations are of this form. The schema of our tables is `knex.userParams.schema`. */
 interface InTransaction {
   readonly config?: { readonly transaction?: true }
-  up(trx: Knex.Transaction): Promise<void>
+  up(knex: Knex.Transaction): Promise<void>
 }
 
 /** For indexes of tables that may be large: they are built while the tables are written to, which no transaction can do. */

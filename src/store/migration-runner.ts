@@ -5,18 +5,33 @@ import { type ConcurrentIndexes, concurrentIndexes } from './concurrent-indexes.
 import { openDatabase } from './database.ts'
 import { isConcurrent, listMigrations, loadMigration } from './migration-files.ts'
 import { takeMigrationLock, tryMigrationLock } from './migration-lock.ts'
+import { hasSchema, hasTable, qualified } from './schema.ts'
+import { raw } from './statement.ts'
 import { sqlStateOf } from './statement-errors.ts'
 
 export interface MigrationRun {
   readonly url: string
+  /** The schema of the tables; made if it is not there. */
+  readonly schema: string
   readonly folder: string
-  /** Where the names of the migrations that ran are kept, in the format of knex. */
-  readonly table: string
   /** Told what is waited for. */
   readonly say: (message: string) => void
+  /** Done first, while nobody else migrates: brings what an older version left behind to where the migrations begin. */
+  readonly upgrade?: (migrator: Migrator) => Promise<readonly string[]>
   /** If left out, the usual ones. */
   readonly lockPolicy?: LockPolicy
 }
+
+/** What an upgrade works with. */
+export interface Migrator {
+  readonly db: Knex
+  readonly say: (message: string) => void
+  /** All of the work or nothing of it; tried again where a lock is not to be had. */
+  inTransaction(name: string, work: (trx: Knex.Transaction) => Promise<void>): Promise<void>
+}
+
+/** Where the names of the migrations that ran are kept, in the format of knex. */
+export const MIGRATIONS_TABLE = 'migrations'
 
 export interface LockPolicy {
   /** How long a statement waits for a lock. All that comes later for the same table waits behind it for as long. */
@@ -42,19 +57,27 @@ const DEADLOCK_DETECTED = '40P01'
 export async function runMigrations(run: MigrationRun): Promise<string[]> {
   // One connection: the lock is its session's. The watch needs another, as this one is busy while it waits.
   const open = (applicationName: string) =>
-    openDatabase({ url: run.url, poolMax: 1, applicationName, statementLimit: 'none' })
+    openDatabase({ url: run.url, schema: run.schema, poolMax: 1, applicationName, statementLimit: 'none' })
   const db = open('confirmd migrate')
   const watching = open('confirmd migrate: watch')
   try {
     await endWithClient(db)
     await takeMigrationLock(db, run.say)
-    await createTable(db, run.table)
     const watch = createBlockerWatch(watching, run.say)
-    const ran: string[] = []
-    for (const name of await missingMigrations(db, run)) {
+    const inTransaction: Migrator['inTransaction'] = (name, work) =>
+      runInTransaction(db, watch, run, name, work)
+    const ran = [...((await run.upgrade?.({ db, say: run.say, inTransaction })) ?? [])]
+    await createMigrationsTable(db)
+    for (const name of await missingMigrations(db, run.folder)) {
       const migration = await loadMigration(run.folder, name)
-      if (isConcurrent(migration)) await runConcurrent(db, watch, run, name, migration.up)
-      else await runInTransaction(db, watch, run, name, migration.up)
+      if (isConcurrent(migration)) {
+        await runConcurrent(db, watch, name, migration.up)
+      } else {
+        await inTransaction(name, async (trx) => {
+          await migration.up(trx)
+          await noteMigrations(trx, [name])
+        })
+      }
       ran.push(name)
     }
     return ran
@@ -64,17 +87,15 @@ export async function runMigrations(run: MigrationRun): Promise<string[]> {
 }
 
 /** The names of a folder that a database does not have yet, in their order. */
-export async function missingMigrations(
-  db: Knex,
-  { folder, table }: Pick<MigrationRun, 'folder' | 'table'>,
-): Promise<readonly string[]> {
-  const ran = new Set(await ranMigrations(db, table))
+export async function missingMigrations(db: Knex, folder: string): Promise<readonly string[]> {
+  const ran = new Set(await ranMigrations(db))
   return (await listMigrations(folder)).filter((name) => !ran.has(name))
 }
 
 /** The names that a database has, in the order in which they ran. */
-export async function ranMigrations(db: Knex, table: string): Promise<readonly string[]> {
-  if (!(await db.schema.hasTable(table))) return []
+export async function ranMigrations(db: Knex): Promise<readonly string[]> {
+  const table = qualified(db, MIGRATIONS_TABLE)
+  if (!(await hasTable(db, table))) return []
   const rows: { name: string }[] = await db(table).select('name').orderBy('id')
   return rows.map(({ name }) => name)
 }
@@ -87,30 +108,30 @@ async function endWithClient(db: Knex): Promise<void> {
   await db.raw(`SET client_connection_check_interval = ${CLIENT_CHECK_MS}`).catch(() => undefined)
 }
 
-async function createTable(db: Knex, table: string): Promise<void> {
-  await db.raw(
-    `CREATE TABLE IF NOT EXISTS ?? (
+/** The schema and the table of the names; both may be there. */
+export async function createMigrationsTable(db: Knex): Promise<void> {
+  // CREATE SCHEMA wants a right that a user whose schema was made for it may lack.
+  if (!(await hasSchema(db))) await raw(db, 'CREATE SCHEMA :schema:')
+  await raw(
+    db,
+    `CREATE TABLE IF NOT EXISTS :schema:.${MIGRATIONS_TABLE} (
        id serial PRIMARY KEY, name varchar(255), batch integer, migration_time timestamptz)`,
-    [table],
   )
-  // Version 0.1 locked by a row of this table.
-  await db.raw('DROP TABLE IF EXISTS ??', [`${table}_lock`])
 }
 
 async function runInTransaction(
   db: Knex,
   watch: BlockerWatch,
-  { table, say, lockPolicy = LOCK_POLICY }: MigrationRun,
+  { say, lockPolicy = LOCK_POLICY }: MigrationRun,
   name: string,
-  up: (trx: Knex.Transaction) => Promise<void>,
+  work: (trx: Knex.Transaction) => Promise<void>,
 ): Promise<void> {
   const { timeoutMs, pauseMs, maxAttempts } = lockPolicy
   const attempt = () =>
     db.transaction(async (trx) => {
       await trx.raw(`SET LOCAL lock_timeout = ${timeoutMs}`)
       const pid = await heldBy(trx)
-      await watch.during(name, pid, () => up(trx))
-      await note(trx, table, name)
+      await watch.during(name, pid, () => work(trx))
     })
   for (let attempts = 1; ; attempts++) {
     try {
@@ -138,13 +159,12 @@ function gaveUp(name: string, attempts: number, timeoutMs: number, holder: strin
 async function runConcurrent(
   db: Knex,
   watch: BlockerWatch,
-  { table }: MigrationRun,
   name: string,
   up: (indexes: ConcurrentIndexes) => Promise<void>,
 ): Promise<void> {
   const pid = await heldBy(db)
   await watch.during(name, pid, () => up(concurrentIndexes(db)))
-  await note(db, table, name)
+  await noteMigrations(db, [name])
 }
 
 /** The session that works must have the lock: a connection that was lost is replaced by one that has none. */
@@ -156,6 +176,9 @@ async function heldBy(db: Knex): Promise<number> {
   return rows[0]?.pid ?? 0
 }
 
-async function note(db: Knex, table: string, name: string): Promise<void> {
-  await db(table).insert({ name, batch: 1, migration_time: db.fn.now() })
+/** Notes that migrations ran. */
+export async function noteMigrations(db: Knex, names: readonly string[]): Promise<void> {
+  await db(qualified(db, MIGRATIONS_TABLE)).insert(
+    names.map((name) => ({ name, batch: 1, migration_time: db.fn.now() })),
+  )
 }

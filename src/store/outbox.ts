@@ -11,7 +11,7 @@ export async function insertEvents(trx: Knex.Transaction, events: readonly NewEv
   await prepared(
     trx,
     'confirmd-insert-events-3',
-    `INSERT INTO outbox (id, subject, transaction_id, chain, status, kind, trace_parent, data)
+    `INSERT INTO :schema:.outbox (id, subject, transaction_id, chain, status, kind, trace_parent, data)
      SELECT gen_random_uuid(), subject, transaction_id, chain, status, kind, trace_parent, data
        FROM jsonb_to_recordset(CAST(:rows AS jsonb))
          AS given (subject text, transaction_id uuid, chain text, status text, kind text, trace_parent text, data jsonb)`,

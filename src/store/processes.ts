@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import type { ProcessReport, ProcessState, SeenProcess } from '../domain/process.ts'
+import { qualified } from './schema.ts'
 import { prepared } from './statement.ts'
 
 /** What is not heard of for so long is gone. */
@@ -11,8 +12,8 @@ export async function reportProcess(db: Knex, report: ProcessReport): Promise<vo
   await prepared(
     db,
     'confirmd-report-process-1',
-    `WITH gone AS (DELETE FROM processes WHERE seen_at < now() - ${GONE_AFTER} AND id <> CAST(:id AS uuid))
-     INSERT INTO processes (id, role, host, pid, version, started_at, seen_at, state)
+    `WITH gone AS (DELETE FROM :schema:.processes WHERE seen_at < now() - ${GONE_AFTER} AND id <> CAST(:id AS uuid))
+     INSERT INTO :schema:.processes (id, role, host, pid, version, started_at, seen_at, state)
      VALUES (:id, :role, :host, :pid, :version, :startedAt, now(), CAST(:state AS jsonb))
      ON CONFLICT (id) DO UPDATE SET seen_at = now(), state = excluded.state`,
     { id, role, host, pid, version, startedAt, state: JSON.stringify(state) },
@@ -24,13 +25,13 @@ export async function touchProcess(db: Knex, id: string): Promise<void> {
   await prepared(
     db,
     'confirmd-touch-process-1',
-    'UPDATE processes SET seen_at = now() WHERE id = CAST(:id AS uuid)',
+    'UPDATE :schema:.processes SET seen_at = now() WHERE id = CAST(:id AS uuid)',
     { id },
   )
 }
 
 export async function forgetProcess(db: Knex, id: string): Promise<void> {
-  await db('processes').where({ id }).delete()
+  await db(qualified(db, 'processes')).where({ id }).delete()
 }
 
 interface ProcessRow {
@@ -49,7 +50,7 @@ export async function listProcesses(db: Knex): Promise<SeenProcess[]> {
   const rows = await prepared<ProcessRow>(
     db,
     'confirmd-list-processes-2',
-    `SELECT id, role, host, pid, version, started_at, seen_at, state FROM processes WHERE seen_at >= now() - ${GONE_AFTER} ORDER BY started_at, id`,
+    `SELECT id, role, host, pid, version, started_at, seen_at, state FROM :schema:.processes WHERE seen_at >= now() - ${GONE_AFTER} ORDER BY started_at, id`,
     {},
   )
   return rows.map(({ started_at: startedAt, seen_at: seenAt, ...row }) => ({ ...row, startedAt, seenAt }))

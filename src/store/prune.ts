@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { againAfterDeadlock } from './deadlock.ts'
 import { markPruned } from './event-cursors.ts'
+import { qualified } from './schema.ts'
 import { prepared } from './statement.ts'
 
 export interface PruneOptions {
@@ -32,7 +33,7 @@ interface Candidates {
 
 /** Ids are in the order of registration, so the primary key finds the oldest without an index of its own. */
 const SETTLED_LONG_AGO = `
-  SELECT t.id FROM transaction_history AS t
+  SELECT t.id FROM :schema:.transaction_history AS t
    WHERE t.id > COALESCE(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
      AND t.id < CAST(:bound AS uuid)
      AND t.chain = :chain
@@ -47,11 +48,12 @@ const SETTLED_LONG_AGO = `
  * keeps it from reading all pending deliveries into a hash.
  */
 const UNSENT = `
-  SELECT o.transaction_id AS id FROM outbox AS o
+  SELECT o.transaction_id AS id FROM :schema:.outbox AS o
    WHERE o.transaction_id = ANY(:ids)
      AND (o.sequence IS NULL
-       OR (:hasExchange AND o.sequence > (SELECT sequence FROM event_cursors WHERE name = 'announced'))
-       OR EXISTS (SELECT 1 FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+       OR o.sequence > (SELECT sequence FROM :schema:.event_cursors
+                         WHERE name = 'announced' AND prefix = :prefix AND chain = o.chain)
+       OR EXISTS (SELECT 1 FROM :schema:.webhook_deliveries AS d JOIN :schema:.webhooks AS w ON w.id = d.webhook_id
                    WHERE d.position = o.position AND d.status = 'pending' AND w.enabled OFFSET 0))`
 
 /**
@@ -64,8 +66,8 @@ export async function pruneBatch(db: Knex, options: PruneOptions): Promise<Prune
       const { ids, next } = await findPrunable(trx, options, 'FOR UPDATE SKIP LOCKED')
       if (ids.length === 0) return { transactions: 0, events: 0, next }
       const chosen = [...ids]
-      const transactions = await trx('transaction_history').whereIn('id', chosen).delete()
-      const gone: { sequence: string }[] = await trx('outbox')
+      const transactions = await trx(qualified(trx, 'transaction_history')).whereIn('id', chosen).delete()
+      const gone: { sequence: string }[] = await trx(qualified(trx, 'outbox'))
         .whereIn('transaction_id', chosen)
         .delete()
         .returning('sequence')

@@ -3,6 +3,7 @@ import type { Look } from '../domain/look.ts'
 import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
 import { CHAINS } from './chain-names.ts'
 import { type StoredLook, toLook } from './looks.ts'
+import { qualified, schemaOf } from './schema.ts'
 import { prepared } from './statement.ts'
 import { together } from './together.ts'
 import {
@@ -23,7 +24,7 @@ export async function load(db: Knex, id: string): Promise<Transaction | null> {
   const rows = await prepared<TransactionRow>(
     db,
     'confirmd-load-1',
-    `SELECT ${COLUMNS_OF_T} FROM transaction_history AS t WHERE t.id = :id`,
+    `SELECT ${COLUMNS_OF_T} FROM :schema:.transaction_history AS t WHERE t.id = :id`,
     { id },
   )
   return rows[0] ? toTransaction(rows[0]) : null
@@ -37,7 +38,7 @@ export async function loadWithLooks(
   const [row] = await prepared<TransactionRow & { looks: StoredLook[] | null }>(
     db,
     'confirmd-load-looks-1',
-    `SELECT ${COLUMNS_OF_T}, t.looks FROM transaction_history AS t WHERE t.id = :id`,
+    `SELECT ${COLUMNS_OF_T}, t.looks FROM :schema:.transaction_history AS t WHERE t.id = :id`,
     { id },
   )
   return row ? { transaction: toTransaction(row), looks: (row.looks ?? []).map(toLook) } : null
@@ -58,7 +59,7 @@ export async function loadOpenTogether(
       db,
       'confirmd-load-open-2',
       `SELECT t.id AS found_id, t.chain = :chain AS is_ours, clock_timestamp() AS now, open.*
-         FROM transaction_history AS t
+         FROM :schema:.transaction_history AS t
          LEFT JOIN LATERAL (
            SELECT ${COLUMNS_WITHOUT_RECEIPT} WHERE t.chain = :chain AND t.status IN (${OPEN_STATUS_LIST})
          ) AS open ON true
@@ -86,7 +87,7 @@ export async function findDecided(db: Knex, ids: readonly string[]): Promise<str
   const rows = await prepared<{ id: string }>(
     db,
     'confirmd-find-decided-1',
-    "SELECT id FROM transaction_history WHERE id = ANY(:ids) AND status <> 'pending'",
+    "SELECT id FROM :schema:.transaction_history WHERE id = ANY(:ids) AND status <> 'pending'",
     { ids: [...ids] },
   )
   return rows.map(({ id }) => id)
@@ -122,11 +123,13 @@ export async function count(db: Knex, which: TransactionSelection): Promise<numb
 }
 
 function selected(db: Knex, which: TransactionSelection) {
-  const query = db<TransactionRow>('transaction_history')
+  const query = db<TransactionRow>(qualified(db, 'transaction_history'))
   if (which.txHash !== undefined) {
     query.where('tx_hash', which.txHash.toLowerCase())
     // The index begins with the chain: one look-up for each. PostgreSQL before 18 would read all of the index.
-    if (which.chain === undefined) query.whereRaw(`chain = ANY(ARRAY(${CHAINS}))`)
+    if (which.chain === undefined) {
+      query.whereRaw(`chain = ANY(ARRAY(${CHAINS}))`, { schema: schemaOf(db) })
+    }
   }
   if (which.chain !== undefined) query.where('chain', which.chain)
   if (which.status !== undefined) query.where('status', which.status)

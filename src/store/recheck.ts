@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Transaction } from '../domain/transaction.ts'
 import { OPEN_STATUSES } from '../domain/transaction.ts'
+import { qualified } from './schema.ts'
 import { inMs } from './time.ts'
 import { type TransactionRow, toTransaction } from './transaction-row.ts'
 
@@ -9,7 +10,7 @@ import { type TransactionRow, toTransaction } from './transaction-row.ts'
  * expired and replaced stay so until a receipt is found. Null if there is no such row or it has its verdict.
  */
 export async function reopen(db: Knex, id: string): Promise<Transaction | null> {
-  const rows: TransactionRow[] = await db('transaction_history')
+  const rows: TransactionRow[] = await db(qualified(db, 'transaction_history'))
     .where({ id })
     .whereIn('status', OPEN_STATUSES)
     .update({

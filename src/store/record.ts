@@ -74,7 +74,7 @@ async function insert(db: Knex, contents: readonly Content[]): Promise<Inserted[
   return prepared<Inserted>(
     db,
     'confirmd-record-2',
-    `INSERT INTO transaction_history AS t
+    `INSERT INTO :schema:.transaction_history AS t
             (id, chain, tx_hash, kind, payload, sender, nonce, correlation_id, trace_parent)
      SELECT id, chain, tx_hash, kind, payload -> 0, sender, nonce, correlation_id, trace_parent
        FROM ${GIVEN}
@@ -97,7 +97,7 @@ async function findKnown(
             t.payload = given.payload -> 0
               AND t.sender IS NOT DISTINCT FROM given.sender
               AND t.nonce IS NOT DISTINCT FROM given.nonce AS same_content
-       FROM ${GIVEN} JOIN transaction_history AS t USING (chain, tx_hash, kind)`,
+       FROM ${GIVEN} JOIN :schema:.transaction_history AS t USING (chain, tx_hash, kind)`,
     { rows: JSON.stringify(contents) },
   )
 }

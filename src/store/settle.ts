@@ -8,7 +8,7 @@ import type { Failure, Transaction, WriteState } from '../domain/transaction.ts'
 import { viewTransaction } from '../domain/transaction-view.ts'
 import { runBusinessWrites, toCommitFailure } from './business-writes.ts'
 import { toStoredLook, withLook } from './looks.ts'
-import { prepared } from './statement.ts'
+import { prepared, raw } from './statement.ts'
 import { isRefusedData, reasonOf } from './statement-errors.ts'
 import { isoTime } from './time.ts'
 import { firstOfEach, halvesAfter, together } from './together.ts'
@@ -113,7 +113,7 @@ async function settleAndWrite(
   limits: WriteLimits,
 ): Promise<SettleOutcome[]> {
   return withWriteSession(db, limits, async (trx) => {
-    const begun = await trx.raw<{ rows: { pid?: number }[] }[]>(READ_WRITE_INSIDE)
+    const begun = await raw<{ rows: { pid?: number }[] }[]>(trx, READ_WRITE_INSIDE)
     const pid = begun.flatMap(({ rows }) => rows)[0]?.pid ?? 0
     const { outcomes, xid } = await settle(trx, settlements)
     if (xid === null) {
@@ -186,12 +186,12 @@ const SETTLE = `
       kind text, trace_parent text, write_state text, only_if_none_handled boolean, seen_sender text,
       seen_nonce bigint, note text, view jsonb, look jsonb)
   ), locked AS (
-    SELECT id FROM transaction_history
+    SELECT id FROM :schema:.transaction_history
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})
      ORDER BY id
        FOR NO KEY UPDATE SKIP LOCKED
   ), settled AS (
-  UPDATE transaction_history AS t
+  UPDATE :schema:.transaction_history AS t
      SET status = given.status,
          next_check_at = NULL, parked_at = NULL, park_code = NULL, leased_until = NULL, lease_count = 0,
          consecutive_errors = 0, absent_checks = 0, last_error = given.note, replaced_by = NULL,
@@ -207,10 +207,10 @@ const SETTLE = `
     FROM given JOIN locked USING (id)
    WHERE t.id = given.id AND t.status IN (${OPEN_STATUS_LIST})
      AND NOT (given.only_if_none_handled
-              AND EXISTS (SELECT 1 FROM handled_kinds AS h WHERE h.chain = given.chain))
+              AND EXISTS (SELECT 1 FROM :schema:.handled_kinds AS h WHERE h.chain = given.chain))
   RETURNING ${CHANGEABLE.map((column) => `t.${column}`).join(', ')}
   ), announced AS (
-    INSERT INTO outbox (id, subject, transaction_id, chain, status, kind, trace_parent, data)
+    INSERT INTO :schema:.outbox (id, subject, transaction_id, chain, status, kind, trace_parent, data)
     SELECT gen_random_uuid(), 'transaction', settled.id, given.chain, given.status, given.kind, given.trace_parent,
            given.view || jsonb_build_object(
              'retryCount', settled.retry_count,
@@ -275,7 +275,7 @@ async function findOpenIds(db: Knex, ids: readonly string[]): Promise<ReadonlySe
   const rows = await prepared<{ id: string }>(
     db,
     'confirmd-find-open-ids-1',
-    `SELECT id FROM transaction_history WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})`,
+    `SELECT id FROM :schema:.transaction_history WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN (${OPEN_STATUS_LIST})`,
     { ids: [...ids] },
   )
   return new Set(rows.map(({ id }) => id))

@@ -7,6 +7,7 @@ import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
 import { addedLook } from './looks.ts'
 import { noteColumns } from './notes.ts'
 import { insertEvents } from './outbox.ts'
+import { qualified } from './schema.ts'
 import { inMs } from './time.ts'
 import { type TransactionRow, toTransaction } from './transaction-row.ts'
 
@@ -83,7 +84,7 @@ async function announceStep(
   { fence, look, ...changes }: { fence: Fence; look: Look } & Record<string, unknown>,
 ): Promise<Transaction | null> {
   return db.transaction(async (trx) => {
-    const rows: TransactionRow[] = await trx('transaction_history')
+    const rows: TransactionRow[] = await trx(qualified(trx, 'transaction_history'))
       .where({ id, parked_at: null })
       .modify(fence)
       .whereIn('status', from)

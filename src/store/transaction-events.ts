@@ -23,20 +23,20 @@ export async function listTransactionEvents(
     'confirmd-transaction-events-2',
     `SELECT o.sequence, o.id, o.status, o.created_at AS at,
             CASE WHEN :hasExchange THEN
-              coalesce(o.sequence <= (SELECT sequence FROM event_cursors
+              coalesce(o.sequence <= (SELECT sequence FROM :schema:.event_cursors
                                      WHERE name = 'announced' AND prefix = :prefix AND chain = o.chain), false)
             END AS announced,
             (SELECT coalesce(json_agg(json_build_object(
                       'id', d.id::text, 'webhookId', d.webhook_id, 'url', w.url, 'status', d.status,
                       'attempts', d.attempts, 'lastStatusCode', last.status_code, 'lastError', last.error,
                       'nextAttemptAt', d.next_attempt_at) ORDER BY d.id), '[]')
-               FROM webhook_deliveries AS d
-               JOIN webhooks AS w ON w.id = d.webhook_id AND w.deleted_at IS NULL
+               FROM :schema:.webhook_deliveries AS d
+               JOIN :schema:.webhooks AS w ON w.id = d.webhook_id AND w.deleted_at IS NULL
                LEFT JOIN LATERAL (
-                 SELECT status_code, error FROM webhook_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1
+                 SELECT status_code, error FROM :schema:.webhook_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1
                ) AS last ON true
               WHERE d.position = o.position) AS deliveries
-       FROM outbox AS o
+       FROM :schema:.outbox AS o
       WHERE o.transaction_id = :transactionId
       ORDER BY o.position`,
     { transactionId, hasExchange: exchange !== null, prefix: exchange?.prefix ?? '' },

@@ -3,6 +3,7 @@ import type { Notes } from '../domain/finality.ts'
 import type { Look } from '../domain/look.ts'
 import { addedLook, toStoredLook, withLook } from './looks.ts'
 import { noteColumns } from './notes.ts'
+import { qualified } from './schema.ts'
 import { prepared } from './statement.ts'
 import { inMs } from './time.ts'
 import { firstOfEach, together } from './together.ts'
@@ -48,12 +49,12 @@ const UPDATE = `
       error text, seen_sender text, seen_nonce bigint, evidence jsonb,
       look jsonb)
   ), locked AS (
-    SELECT id FROM transaction_history
+    SELECT id FROM :schema:.transaction_history
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'pending'
      ORDER BY id
        FOR NO KEY UPDATE SKIP LOCKED
   ), recorded AS (
-  UPDATE transaction_history AS t
+  UPDATE :schema:.transaction_history AS t
      SET retry_count = given.retry_count,
          consecutive_errors = given.consecutive_errors,
          next_check_at = clock_timestamp() + given.delay_ms * interval '1 millisecond',
@@ -126,7 +127,7 @@ export async function recordLook(
   id: string,
   { expectedNextCheckAt, nextCheckInMs, error, notes, look }: OpenLook,
 ): Promise<void> {
-  await db('transaction_history')
+  await db(qualified(db, 'transaction_history'))
     .where({ id })
     .whereIn('status', ['stalled', 'expired', 'replaced'])
     // A Date has no microseconds.

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex'
 import { againAfterDeadlock } from './deadlock.ts'
+import { qualified } from './schema.ts'
+import { raw } from './statement.ts'
 
 /** Bounds what one statement changes, whatever a webhook has. */
 const BATCH_SIZE = 1_000
@@ -25,9 +27,15 @@ export async function workOnWebhooks(db: Knex): Promise<WebhookWork> {
         "SELECT pg_try_advisory_xact_lock(hashtextextended('confirmd webhook work', 0)) AS taken",
       )
       if (!rows[0]?.taken) return NOTHING
-      const resumed = await trx('webhooks').whereNotNull('resume_until').orderBy('id').first('id')
+      const resumed = await trx(qualified(trx, 'webhooks'))
+        .whereNotNull('resume_until')
+        .orderBy('id')
+        .first('id')
       if (resumed) return resumeBatch(trx, resumed.id)
-      const deleted = await trx('webhooks').whereNotNull('deleted_at').orderBy('id').first('id')
+      const deleted = await trx(qualified(trx, 'webhooks'))
+        .whereNotNull('deleted_at')
+        .orderBy('id')
+        .first('id')
       return deleted ? deleteBatch(trx, deleted.id) : NOTHING
     }),
   )
@@ -40,15 +48,16 @@ export async function resumeDeliveries(db: Knex, webhookId: string): Promise<voi
 
 /** Makes the next pending deliveries of a webhook that was switched on due, in the order in which they were made. */
 async function resumeBatch(trx: Knex.Transaction, webhookId: string): Promise<WebhookWork> {
-  const { rows } = await trx.raw<{
+  const { rows } = await raw<{
     rows: { resume_after: string; resume_until: string; last: string | null }[]
   }>(
+    trx,
     `SELECT w.resume_after, w.resume_until, (
        SELECT max(id) FROM (
-         SELECT id FROM webhook_deliveries
+         SELECT id FROM :schema:.webhook_deliveries
           WHERE webhook_id = w.id AND id > w.resume_after AND id <= w.resume_until
           ORDER BY id LIMIT ${BATCH_SIZE}) AS batch) AS last
-       FROM webhooks AS w WHERE w.id = :webhookId AND w.resume_until IS NOT NULL`,
+       FROM :schema:.webhooks AS w WHERE w.id = :webhookId AND w.resume_until IS NOT NULL`,
     { webhookId },
   )
   const [range] = rows
@@ -57,7 +66,7 @@ async function resumeBatch(trx: Knex.Transaction, webhookId: string): Promise<We
   const isLast = last === null || last === until
   const changed = last === null ? 0 : await makeDue(trx, { webhookId, after, last })
   // It may have been switched off and on again meanwhile; then that counts.
-  await trx('webhooks')
+  await trx(qualified(trx, 'webhooks'))
     .where({ id: webhookId, resume_after: after, resume_until: until })
     .update(isLast ? { resume_after: null, resume_until: null } : { resume_after: last })
   return { more: true, deliveries: changed }
@@ -67,10 +76,11 @@ async function makeDue(
   trx: Knex.Transaction,
   range: { webhookId: string; after: string; last: string },
 ): Promise<number> {
-  const { rowCount } = await trx.raw<{ rowCount: number }>(
-    `UPDATE webhook_deliveries SET next_attempt_at = now()
+  const { rowCount } = await raw<{ rowCount: number }>(
+    trx,
+    `UPDATE :schema:.webhook_deliveries SET next_attempt_at = now()
       WHERE id IN (
-        SELECT id FROM webhook_deliveries
+        SELECT id FROM :schema:.webhook_deliveries
          WHERE webhook_id = :webhookId AND status = 'pending' AND id > :after AND id <= :last
          ORDER BY id
            FOR NO KEY UPDATE)`,
@@ -81,11 +91,12 @@ async function makeDue(
 
 /** Deletes the next deliveries of a deleted webhook with their attempts, and after the last of them the webhook. */
 async function deleteBatch(trx: Knex.Transaction, webhookId: string): Promise<WebhookWork> {
-  const { rows } = await trx.raw<{ rows: { deleted: number; last: string | null }[] }>(
+  const { rows } = await raw<{ rows: { deleted: number; last: string | null }[] }>(
+    trx,
     `WITH deleted AS (
-       DELETE FROM webhook_deliveries
+       DELETE FROM :schema:.webhook_deliveries
         WHERE id IN (
-          SELECT d.id FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+          SELECT d.id FROM :schema:.webhook_deliveries AS d JOIN :schema:.webhooks AS w ON w.id = d.webhook_id
            WHERE d.webhook_id = :webhookId AND d.id > coalesce(w.resume_after, 0)
            ORDER BY d.id LIMIT ${BATCH_SIZE}
              FOR UPDATE OF d)
@@ -94,8 +105,8 @@ async function deleteBatch(trx: Knex.Transaction, webhookId: string): Promise<We
     { webhookId },
   )
   const { deleted = 0, last = null } = rows[0] ?? {}
-  if (last === null) await trx('webhooks').where({ id: webhookId }).delete()
+  if (last === null) await trx(qualified(trx, 'webhooks')).where({ id: webhookId }).delete()
   // Under an old snapshot what was deleted stays in the index, and each batch would pass it anew.
-  else await trx('webhooks').where({ id: webhookId }).update({ resume_after: last })
+  else await trx(qualified(trx, 'webhooks')).where({ id: webhookId }).update({ resume_after: last })
   return { more: true, deliveries: deleted }
 }

@@ -2,6 +2,8 @@ import type { Knex } from 'knex'
 import { webhookDisabledEvent } from '../domain/event.ts'
 import type { Disabling, Webhook, WebhookChange, WebhookFields } from '../domain/webhook.ts'
 import { insertEvents } from './outbox.ts'
+import { qualified } from './schema.ts'
+import { raw } from './statement.ts'
 import { resumeDeliveries } from './webhook-work.ts'
 
 export interface WebhookRow {
@@ -52,9 +54,11 @@ export interface NewWebhook extends WebhookFields, Pick<Webhook, 'id'> {
 export async function createWebhook(db: Knex, given: NewWebhook, most: number): Promise<Webhook | null> {
   return db.transaction(async (trx) => {
     await trx.raw("SELECT pg_advisory_xact_lock(hashtextextended('confirmd webhooks', 0))")
-    const [found] = await trx('webhooks').whereNull('deleted_at').count<{ count: string }[]>('* as count')
+    const [found] = await trx(qualified(trx, 'webhooks'))
+      .whereNull('deleted_at')
+      .count<{ count: string }[]>('* as count')
     if (Number(found?.count) >= most) return null
-    const [row] = await trx<WebhookRow & { secret: string }>('webhooks')
+    const [row] = await trx<WebhookRow & { secret: string }>(qualified(trx, 'webhooks'))
       .insert({ ...given, kinds: given.kinds && [...given.kinds] })
       .returning(COLUMNS)
     return row ? toWebhook(row) : null
@@ -62,12 +66,18 @@ export async function createWebhook(db: Knex, given: NewWebhook, most: number): 
 }
 
 export async function listWebhooks(db: Knex): Promise<Webhook[]> {
-  const rows = await db<WebhookRow>('webhooks').whereNull('deleted_at').select(COLUMNS).orderBy('id')
+  const rows = await db<WebhookRow>(qualified(db, 'webhooks'))
+    .whereNull('deleted_at')
+    .select(COLUMNS)
+    .orderBy('id')
   return rows.map(toWebhook)
 }
 
 export async function loadWebhook(db: Knex, id: string): Promise<Webhook | null> {
-  const row = await db<WebhookRow>('webhooks').where({ id }).whereNull('deleted_at').first(COLUMNS)
+  const row = await db<WebhookRow>(qualified(db, 'webhooks'))
+    .where({ id })
+    .whereNull('deleted_at')
+    .first(COLUMNS)
   return row ? toWebhook(row) : null
 }
 
@@ -78,10 +88,10 @@ export async function loadWebhook(db: Knex, id: string): Promise<Webhook | null>
 export async function updateWebhook(db: Knex, id: string, change: WebhookChange): Promise<Webhook | null> {
   const resume = {
     ...{ disabled_reason: null, failing_since: null, resume_after: 0 },
-    resume_until: db('webhook_deliveries').where({ webhook_id: id }).max('id'),
+    resume_until: db(qualified(db, 'webhook_deliveries')).where({ webhook_id: id }).max('id'),
   }
   const { enabled, ...rest } = change
-  const [row] = await db('webhooks')
+  const [row] = await db(qualified(db, 'webhooks'))
     .where({ id })
     .whereNull('deleted_at')
     .update({
@@ -98,7 +108,7 @@ export async function updateWebhook(db: Knex, id: string, change: WebhookChange)
 
 /** Whether there was one. It gets nothing more from now on; its deliveries are deleted in batches afterwards. */
 export async function deleteWebhook(db: Knex, id: string): Promise<boolean> {
-  const deleted = await db('webhooks')
+  const deleted = await db(qualified(db, 'webhooks'))
     .where({ id })
     .whereNull('deleted_at')
     .update({ deleted_at: db.fn.now(), enabled: false, resume_after: null, resume_until: null })
@@ -111,8 +121,9 @@ export async function rotateSecret(
   id: string,
   { secret, overlapMs }: { secret: string; overlapMs: number },
 ): Promise<{ previousSecretUntil: Date } | null> {
-  const { rows } = await db.raw<{ rows: { previous_secret_until: Date }[] }>(
-    `UPDATE webhooks
+  const { rows } = await raw<{ rows: { previous_secret_until: Date }[] }>(
+    db,
+    `UPDATE :schema:.webhooks
         SET previous_secret = secret, secret = :secret, updated_at = now(),
             previous_secret_until = now() + :overlapMs * interval '1 millisecond'
       WHERE id = :id AND deleted_at IS NULL RETURNING previous_secret_until`,
@@ -130,8 +141,9 @@ export async function disableWebhook(
   id: string,
   { reason, failingSince }: Disabling,
 ): Promise<boolean> {
-  const { rows } = await trx.raw<{ rows: { url: string }[] }>(
-    `UPDATE webhooks SET enabled = false, disabled_reason = :reason, updated_at = now()
+  const { rows } = await raw<{ rows: { url: string }[] }>(
+    trx,
+    `UPDATE :schema:.webhooks SET enabled = false, disabled_reason = :reason, updated_at = now()
       WHERE id = :id AND enabled
         AND (CAST(:failingSince AS timestamptz) IS NULL
           OR date_trunc('milliseconds', failing_since) <= CAST(:failingSince AS timestamptz))

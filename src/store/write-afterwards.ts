@@ -3,7 +3,7 @@ import type { Receipt } from '../domain/receipt.ts'
 import type { Transaction } from '../domain/transaction.ts'
 import { MAX_WRITES, runBusinessWrites } from './business-writes.ts'
 import { commitVerified, terminate } from './settle.ts'
-import { prepared } from './statement.ts'
+import { prepared, raw } from './statement.ts'
 import { COLUMNS_OF_T, type TransactionRow, toTransaction } from './transaction-row.ts'
 import { writeLimits } from './write-limits.ts'
 import { READ_WRITE_INSIDE, RELEASE_GUARD, withWriteSession } from './write-session.ts'
@@ -27,7 +27,7 @@ export async function listUnwritten(
   const rows = await prepared<TransactionRow>(
     db,
     'confirmd-list-unwritten-1',
-    `SELECT ${COLUMNS_OF_T} FROM transaction_history AS t
+    `SELECT ${COLUMNS_OF_T} FROM :schema:.transaction_history AS t
       WHERE t.chain = :chain AND t.kind = :kind AND ${UNWRITTEN}
         AND t.id > COALESCE(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
       ORDER BY t.id LIMIT ${MAX_WRITES}`,
@@ -48,12 +48,12 @@ export async function writeAfterwards(
   const { id, kind, unknown } = options
   const limits = writeLimits(options.handlerTimeoutMs)
   return withWriteSession(db, limits, async (trx) => {
-    const begun = await trx.raw<{ rows: { pid?: number }[] }[]>(READ_WRITE_INSIDE)
+    const begun = await raw<{ rows: { pid?: number }[] }[]>(trx, READ_WRITE_INSIDE)
     const pid = begun.flatMap(({ rows }) => rows)[0]?.pid ?? 0
     const [row] = await prepared<TransactionRow & { xid: string }>(
       trx,
       'confirmd-write-afterwards-1',
-      `UPDATE transaction_history AS t SET write_state = 'done', updated_at = now()
+      `UPDATE :schema:.transaction_history AS t SET write_state = 'done', updated_at = now()
         WHERE t.id = :id AND ${UNWRITTEN}
        RETURNING ${COLUMNS_OF_T}, pg_current_xact_id()::text AS xid`,
       { id, unknown },

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Look } from '../domain/look.ts'
 import { OPEN_STATUSES } from '../domain/transaction.ts'
 import { addedLook } from './looks.ts'
+import { qualified } from './schema.ts'
 import { inMs } from './time.ts'
 
 /** Why a row is set aside. `no-handler` ends by itself when a process with a handler of its kind appears. */
@@ -16,7 +17,7 @@ export async function beginWriteAttempt(
   id: string,
   { expectedAttempts, isCounted, reason }: { expectedAttempts: number; isCounted: boolean; reason: string },
 ): Promise<boolean> {
-  const touched = await db('transaction_history')
+  const touched = await db(qualified(db, 'transaction_history'))
     .where({ id, handler_attempts: expectedAttempts, parked_at: null })
     .whereIn('status', OPEN_STATUSES)
     .update({
@@ -51,7 +52,7 @@ export async function recordWriteFailure(
   id: string,
   { attempts, error, delayMs, isParked, look }: WriteAttemptFailure,
 ): Promise<AfterFailure | null> {
-  const touched: TouchedRow[] = await db('transaction_history')
+  const touched: TouchedRow[] = await db(qualified(db, 'transaction_history'))
     .where({ id, handler_attempts: attempts, parked_at: null })
     .whereIn('status', OPEN_STATUSES)
     .update({
@@ -85,7 +86,7 @@ export async function park(
   id: string,
   { code, reason }: { code: ParkCode; reason: string | null },
 ): Promise<boolean> {
-  const touched = await db('transaction_history')
+  const touched = await db(qualified(db, 'transaction_history'))
     .where({ id, parked_at: null })
     .whereIn('status', OPEN_STATUSES)
     .update({
@@ -109,7 +110,7 @@ export async function recordRefusal(
   refusal: { expectedAttempts: number; error: string; delayMs: number; isParked: boolean },
 ): Promise<AfterFailure | null> {
   const { expectedAttempts, error, delayMs, isParked } = refusal
-  const touched: TouchedRow[] = await db('transaction_history')
+  const touched: TouchedRow[] = await db(qualified(db, 'transaction_history'))
     .where({ id, handler_attempts: expectedAttempts, parked_at: null })
     .whereIn('status', OPEN_STATUSES)
     .update({
@@ -127,7 +128,7 @@ export async function recordRefusal(
 
 /** Says why an open row waits, without a change of when; nothing is written if the row says so already. */
 export async function noteReason(db: Knex, id: string, reason: string): Promise<void> {
-  await db('transaction_history')
+  await db(qualified(db, 'transaction_history'))
     .where({ id })
     .whereIn('status', OPEN_STATUSES)
     .whereRaw('last_error IS DISTINCT FROM ?', [reason])

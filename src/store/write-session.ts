@@ -45,7 +45,7 @@ export const READ_ONLY_OUTSIDE = 'SET default_transaction_read_only = on'
  * IMMEDIATE, by which a careful business write checks its own constraints early, sets it off as well.
  * Source: PostgreSQL documentation, DECLARE; PreCommit_Portals in portalmem.c.
  */
-export const GUARD_COMMIT = 'DECLARE confirmd_guard CURSOR WITH HOLD FOR SELECT confirmd_refuse_commit()'
+export const GUARD_COMMIT = 'DECLARE confirmd_guard CURSOR WITH HOLD FOR SELECT :schema:.refuse_commit()'
 
 /** For a transaction in which nothing is to be written after all. */
 export const RELEASE_GUARD = 'CLOSE confirmd_guard'

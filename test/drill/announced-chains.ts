@@ -25,7 +25,7 @@ export async function watchAnnouncements(
 
   async function countUnheard(): Promise<number> {
     const heard = new Set([...heardUnder.values()].flatMap((events) => events.map(({ id }) => id)))
-    const ids: string[] = await db('outbox').pluck('id')
+    const ids: string[] = await db('confirmd.outbox').pluck('id')
     return ids.filter((id) => !heard.has(id)).length
   }
 
@@ -45,7 +45,7 @@ export async function watchAnnouncements(
   return {
     judge: async (allowed) => {
       const unheard = await untilAllHeard()
-      const rows: { id: string; chain: string }[] = await db('outbox').select('id', 'chain')
+      const rows: { id: string; chain: string }[] = await db('confirmd.outbox').select('id', 'chain')
       const chainOf = new Map(rows.map(({ id, chain }) => [id, chain]))
       return [
         {

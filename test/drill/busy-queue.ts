@@ -22,7 +22,7 @@ const PAUSE_MS = 10
 export async function keepQueueBusy(db: Knex, url: string): Promise<BusyQueue> {
   const id = uuidv7()
   const txHash = `0x${randomBytes(32).toString('hex')}`
-  await db('transaction_history').insert({
+  await db('confirmd.transaction_history').insert({
     ...{ id, chain: 'kaia', tx_hash: txHash, kind: 'default', payload: 'null', status: 'failed' },
     next_check_at: null,
     settled_at: new Date(),

@@ -46,6 +46,7 @@ export const DRILLS: readonly Drill[] = [
   twoChains,
   carelessHandlers,
   untrustworthyNodes,
+  clusterLosesNodes,
   promotedStandby,
   lostBehindStalled,
   fuzzedAnswers,

@@ -90,5 +90,5 @@ export function startFeedReader(apiUrl: () => Promise<string>): FeedReader {
 
 /** Ids of all events of transactions. */
 export async function readEventIds(db: Knex): Promise<string[]> {
-  return db('outbox').pluck('id')
+  return db('confirmd.outbox').pluck('id')
 }

@@ -79,11 +79,11 @@ async function readRows(db: Knex): Promise<Map<string, Found>> {
            left(t.last_error, ${REASON_SHOWN}) AS reason, coalesce(length(t.last_error), 0) AS reason_length,
            coalesce(w.steps, '{}') AS steps, coalesce(b.bulk_rows, 0)::int AS bulk_rows,
            coalesce(e.verdicts, '{}') AS verdicts
-      FROM transaction_history t
+      FROM confirmd.transaction_history t
       LEFT JOIN (SELECT tx_hash, array_agg(step ORDER BY step DESC) AS steps
                    FROM careless_writes GROUP BY tx_hash) w USING (tx_hash)
       LEFT JOIN (SELECT tx_hash, count(*) AS bulk_rows FROM careless_bulk GROUP BY tx_hash) b USING (tx_hash)
-      LEFT JOIN (SELECT transaction_id, array_agg(status) AS verdicts FROM outbox
+      LEFT JOIN (SELECT transaction_id, array_agg(status) AS verdicts FROM confirmd.outbox
                   WHERE status IN ('confirmed', 'failed') GROUP BY transaction_id) e ON e.transaction_id = t.id
      WHERE t.kind <> 'order'`)
   return new Map(rows.map((row) => [row.tx_hash, row]))

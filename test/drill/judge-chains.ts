@@ -15,7 +15,7 @@ const PAGE_SIZE = 200
 
 /** Whether every verdict was read from a block of its own chain. */
 export async function judgeBlocks(db: Knex, chains: readonly NamedChain[]): Promise<Condition> {
-  const rows: { chain: string; block_hash: string }[] = await db('transaction_history')
+  const rows: { chain: string; block_hash: string }[] = await db('confirmd.transaction_history')
     .whereNotNull('block_hash')
     .select('chain', 'block_hash')
   const marks = new Map(chains.map(({ name, mark }) => [name, `0x${mark}`]))
@@ -34,8 +34,8 @@ export async function judgeEvents(db: Knex): Promise<Condition> {
     SELECT count(*)::int AS events,
            count(*) FILTER (WHERE o.chain <> t.chain OR o.data ->> 'chain' <> t.chain
                                OR o.data ->> 'txHash' <> t.tx_hash OR o.kind <> t.kind)::int AS strange
-      FROM outbox o
-      JOIN transaction_history t ON t.id = o.transaction_id`)
+      FROM confirmd.outbox o
+      JOIN confirmd.transaction_history t ON t.id = o.transaction_id`)
   const { events = 0, strange = 0 } = rows[0] ?? {}
   return {
     text: `each of ${events} events is of the chain of its transaction (${strange} are not)`,
@@ -49,7 +49,7 @@ export async function judgeFeed(
   { name }: Pick<NamedChain, 'name'>,
   apiUrl: string,
 ): Promise<Condition> {
-  const ids: string[] = await db('outbox').where({ chain: name }).orderBy('sequence').pluck('id')
+  const ids: string[] = await db('confirmd.outbox').where({ chain: name }).orderBy('sequence').pluck('id')
   const events = await readFeed(apiUrl)
   const strange = events.filter(
     ({ source, data }) => source !== `urn:confirmd:${name}` || data.chain !== name,

@@ -102,10 +102,10 @@ async function readRows(db: Knex): Promise<Map<string, Found>> {
     SELECT t.chain, t.tx_hash, t.kind, t.status, t.parked_at IS NOT NULL AS parked, t.retry_count, t.last_error,
            t.seen_sender IS NULL AS unseen,
            coalesce(o.orders, 0)::int AS orders, coalesce(e.events, '{}') AS events
-      FROM transaction_history t
+      FROM confirmd.transaction_history t
       LEFT JOIN (SELECT transaction_id, count(*) AS orders FROM orders GROUP BY transaction_id) o
         ON o.transaction_id = t.id
-      LEFT JOIN (SELECT transaction_id, array_agg(status) AS events FROM outbox GROUP BY transaction_id) e
+      LEFT JOIN (SELECT transaction_id, array_agg(status) AS events FROM confirmd.outbox GROUP BY transaction_id) e
         ON e.transaction_id = t.id`)
   return new Map(rows.map((row) => [keyOf(row.chain, row.tx_hash, row.kind), row]))
 }
@@ -115,7 +115,7 @@ async function countStrayOrders(db: Knex): Promise<number> {
   const { rows } = await db.raw<{ rows: { strays: number }[] }>(`
     SELECT count(*)::int AS strays
       FROM orders o
-      LEFT JOIN transaction_history t ON t.id = o.transaction_id AND t.tx_hash = o.tx_hash
+      LEFT JOIN confirmd.transaction_history t ON t.id = o.transaction_id AND t.tx_hash = o.tx_hash
      WHERE t.id IS NULL`)
   return rows[0]?.strays ?? 0
 }

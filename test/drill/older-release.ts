@@ -5,11 +5,8 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/**
- * The release before this one, as long as there is no real one: the first commit that starts on a schema newer than
- * its own, and so the first that can be rolled back to. Those before it stop with "migration directory is corrupt".
- */
-const PREVIOUS_COMMIT = 'def4ed6'
+/** The release before this one, as long as there is no real one: the first commit with the schema of 0.2. */
+const PREVIOUS_COMMIT = 'SCHEMA_COMMIT'
 
 export interface OlderRelease {
   readonly commit: string

@@ -37,6 +37,8 @@ export type PartsOfEitherQueue = Parts<PrivateRabbitmq | null>
 
 export interface PartsOptions extends NodesOptions {
   readonly settings?: Readonly<Record<string, string>>
+  /** A PostgreSQL that the drill has started itself; an embedded one of its own if left out. */
+  readonly postgres?: DrillPostgres
   /** The program that brings the schema at first; this build if left out. */
   readonly migrateWith?: string
 }
@@ -48,10 +50,14 @@ export interface NodesOptions {
   readonly strangerAt?: number
   /** Transactions of which all nodes show the opposite outcome; none if left out. */
   readonly contrary?: (txHash: string) => boolean
-  /** A PostgreSQL that the drill has started itself; an embedded one of its own if left out. */
-  readonly postgres?: DrillPostgres
-  /** The program that brings the schema at first; this build if left out. */
-  readonly migrateWith?: string
+}
+
+/** The chain that nodes show. */
+export interface ShownChain {
+  readonly chain: DrillChain
+  readonly chainId: number
+  /** Begins the name of each node. */
+  readonly nodeName: string
 }
 
 /**
@@ -64,10 +70,13 @@ const PROVIDERS = ['north', 'east', 'south']
 /** For drills that are about the queue: nothing else settles what it would have lost. */
 export const QUEUE_ALONE = { FOLLOW_BLOCKS: 'off' }
 
+/** Several servers that start on a machine with other work to do: a minute was too short. */
+const CLUSTER_START_TIMEOUT_MS = 600_000
+
 /** The processes of a drill have more connections than the default allows. */
 export const POSTGRES_SETTINGS = ['max_connections=200']
 
-const CHAIN_ID = 8217
+export const CHAIN_ID = 8217
 const STRANGER_CHAIN_ID = 1
 /** A timer of Node takes no more. */
 const NEVER_MS = String(2 ** 31 - 1)
@@ -123,13 +132,15 @@ async function openFolder({ lifecycle }: DrillContext): Promise<string> {
   return folder.path
 }
 
-async function startPostgres({ lifecycle }: DrillContext, folder: string): Promise<EmbeddedPostgres> {
-  const postgres = await startEmbeddedPostgres({ folder, settings: POSTGRES_SETTINGS })
-  lifecycle.add('PostgreSQL', postgres.stop)
-  return postgres
+async function startPostgres(context: DrillContext, folder: string): Promise<EmbeddedPostgres> {
+  return held(context, 'PostgreSQL', startEmbeddedPostgres({ folder, settings: POSTGRES_SETTINGS }))
 }
 
-async function startRabbitmq({ lifecycle }: DrillContext, folder: string): Promise<PrivateRabbitmq> {
+async function startRabbitmq(context: DrillContext, folder: string): Promise<PrivateRabbitmq> {
+  return held(context, 'RabbitMQ', startPrivateRabbitmq(await rabbitmqServer(), folder))
+}
+
+async function rabbitmqServer(): Promise<string> {
   const serverPath = await findRabbitmqServer()
   if (!serverPath) throw new Error('the drills need RabbitMQ: install rabbitmq-server')
   return serverPath

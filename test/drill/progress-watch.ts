@@ -30,7 +30,7 @@ export function watchProgress({ db, chainHead }: ProgressWatchOptions): Progress
   let longestTextBytes = 0
 
   async function check(): Promise<void> {
-    const row: { block_number: string } | undefined = await db('chain_cursors').first('block_number')
+    const row: { block_number: string } | undefined = await db('confirmd.chain_cursors').first('block_number')
     const block = Number(row?.block_number)
     if (block !== cursor.block) cursor = { block, sinceMs: Date.now() }
     longestStandstillMs = Math.max(longestStandstillMs, Date.now() - cursor.sinceMs)
@@ -70,7 +70,7 @@ export function watchProgress({ db, chainHead }: ProgressWatchOptions): Progress
 }
 
 async function findUnexplained(db: Knex): Promise<{ tx_hash: string; status: string }[]> {
-  return db('transaction_history')
+  return db('confirmd.transaction_history')
     .whereIn('status', ['pending', 'stalled'])
     .whereRaw(
       `coalesce(last_error, '') = ''
@@ -83,15 +83,15 @@ async function findUnexplained(db: Knex): Promise<{ tx_hash: string; status: str
 /** As it is stored: texts of 1 MB are not read for this. */
 async function longestErrorBytes(db: Knex): Promise<number> {
   const { rows } = await db.raw<{ rows: { bytes: number | null }[] }>(
-    'SELECT max(pg_column_size(last_error)) AS bytes FROM transaction_history',
+    'SELECT max(pg_column_size(last_error)) AS bytes FROM confirmd.transaction_history',
   )
   return rows[0]?.bytes ?? 0
 }
 
 async function judgeRowSizes(db: Knex): Promise<Condition> {
   const { rows } = await db.raw<{ rows: { largest: string }[] }>(
-    `SELECT greatest((SELECT max(octet_length(t::text)) FROM transaction_history t),
-                     (SELECT max(octet_length(o::text)) FROM outbox o)) AS largest`,
+    `SELECT greatest((SELECT max(octet_length(t::text)) FROM confirmd.transaction_history t),
+                     (SELECT max(octet_length(o::text)) FROM confirmd.outbox o)) AS largest`,
   )
   const largest = Number(rows[0]?.largest)
   return {

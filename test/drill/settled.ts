@@ -17,7 +17,7 @@ export interface SettleOptions {
 
 export async function countPending({ db }: Pick<Parts, 'db'>): Promise<number> {
   const { rows } = await db.raw<{ rows: { count: string }[] }>(
-    `SELECT count(*) FROM transaction_history WHERE status = 'pending'`,
+    `SELECT count(*) FROM confirmd.transaction_history WHERE status = 'pending'`,
   )
   return Number(rows[0]?.count)
 }

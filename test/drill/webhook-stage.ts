@@ -78,7 +78,7 @@ export async function openWebhookStage(
       // Absent ones would stall first, and have an event of that too.
       await registrar.register(ledger.make(count, { absent: 0, maxDelayMs: 1_000 }))
       const hasAll = async () => {
-        const [found] = await db('outbox').where('position', '>', after).count<{ count: string }[]>()
+        const [found] = await db('confirmd.outbox').where('position', '>', after).count<{ count: string }[]>()
         return Number(found?.count) >= count
       }
       await demand('every transaction has its outcome', hasAll, OUTCOME_LIMIT_MS)
@@ -139,7 +139,7 @@ export async function insertForbidden({ parts, targets }: WebhookStage): Promise
       ...{ id: randomUUID(), url },
       secret: `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`,
     }))
-  await parts.db('webhooks').insert(rows)
+  await parts.db('confirmd.webhooks').insert(rows)
 }
 
 const EXAMPLES_SHOWN = 5

@@ -57,12 +57,12 @@ describeOnEachQueue('1,000 transactions of the development chain', (kind) => {
       await until(
         'none is pending',
         async () => {
-          const [row] = await world.db('transaction_history').where({ status: 'pending' }).count()
+          const [row] = await world.db('confirmd.transaction_history').where({ status: 'pending' }).count()
           return row?.['count'] === '0'
         },
         60_000,
       )
-      const rows = await world.db('transaction_history').select('tx_hash', 'status')
+      const rows = await world.db('confirmd.transaction_history').select('tx_hash', 'status')
       expect(new Map(rows.map((row) => [row.tx_hash, row.status]))).toEqual(truth)
       const orders = await world.db('orders').select('tx_hash')
       const confirmed = [...truth].filter(([, verdict]) => verdict === 'confirmed').map(([txHash]) => txHash)

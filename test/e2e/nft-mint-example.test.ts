@@ -124,7 +124,7 @@ async function whileBlocksAreHeld<T>(work: () => Promise<T>): Promise<T> {
 
 /** The transactions that were registered for an order. */
 async function watched(orderId: string) {
-  return db('transaction_history').whereRaw("payload ->> 'orderId' = ?", [orderId]).select()
+  return db('confirmd.transaction_history').whereRaw("payload ->> 'orderId' = ?", [orderId]).select()
 }
 
 it("its README's commands are those that run here, its dependencies those of confirmd", async () => {
@@ -160,7 +160,7 @@ it('an order is minted exactly when its transaction is final, however often the 
   })
   await until('it has its verdict', async () => {
     const { rows } = await db.raw(
-      `SELECT state, status FROM orders JOIN transaction_history ON transaction_history.id = transaction_id
+      `SELECT state, status FROM orders JOIN confirmd.transaction_history ON transaction_history.id = transaction_id
         WHERE orders.id = ?`,
       [id],
     )

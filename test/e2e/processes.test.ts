@@ -62,7 +62,7 @@ describeOnEachQueue('processes', (kind) => {
     await start('worker')
     for (const txHash of hashes) await untilStatus(world.db, txHash, 'confirmed')
     expect(await world.db('orders')).toHaveLength(hashes.length)
-    expect(await world.db('outbox')).toHaveLength(hashes.length)
+    expect(await world.db('confirmd.outbox')).toHaveLength(hashes.length)
     expect(await api.stop()).toBe(0)
   })
 
@@ -77,7 +77,7 @@ describeOnEachQueue('processes', (kind) => {
     await start('worker')
     for (const txHash of hashes) await untilStatus(world.db, txHash, 'confirmed')
     expect(await world.db('orders')).toHaveLength(hashes.length)
-    expect(await world.db('outbox')).toHaveLength(hashes.length)
+    expect(await world.db('confirmd.outbox')).toHaveLength(hashes.length)
   })
 })
 
@@ -117,7 +117,7 @@ describeOnEachQueue('a check that kills its worker', (kind) => {
       })
       for (const txHash of neighbours) await untilStatus(world.db, txHash, 'confirmed')
       expect(await world.db('orders')).toHaveLength(neighbours.length)
-      expect(await world.db('transaction_history').whereNotNull('parked_at')).toHaveLength(1)
+      expect(await world.db('confirmd.transaction_history').whereNotNull('parked_at')).toHaveLength(1)
       // Once together with its neighbours, and in each of the attempts that are counted.
       expect(deaths).toBeGreaterThanOrEqual(4)
     } finally {
@@ -156,8 +156,7 @@ describe('the command line', () => {
   it('migrate brings an empty database up to date, once', async () => {
     const database = await createTestDatabase()
     try {
-      await database.db.raw('DROP SCHEMA public CASCADE')
-      await database.db.raw('CREATE SCHEMA public')
+      await database.db.raw('DROP SCHEMA confirmd CASCADE')
       const early = await confirmd('api', { DATABASE_URL: database.url })
       expect(early).toMatchObject({
         code: 1,
@@ -169,7 +168,7 @@ describe('the command line', () => {
       ]
       expect(first).toMatchObject({
         code: 0,
-        output: expect.stringContaining('create_transaction_history.js'),
+        output: expect.stringContaining('create_transactions.js'),
       })
       expect(second).toMatchObject({ code: 0, output: expect.stringContaining('up to date') })
     } finally {

@@ -37,7 +37,7 @@ describeWithBroker("the README's commands, as they stand, in a folder that only 
       filter: (source) => !NOT_CHECKED_OUT.has(basename(source)),
     })
     database = await createTestDatabase()
-    await database.db.raw('DROP SCHEMA public CASCADE; CREATE SCHEMA public')
+    await database.db.raw('DROP SCHEMA confirmd CASCADE')
     node = await startScriptedNode()
     environment = {
       NODE_ENV: 'production',
@@ -114,7 +114,7 @@ describeWithBroker("the README's commands, as they stand, in a folder that only 
     const [entry = ''] = /shop:[0-9a-f]{64}/.exec(made) ?? []
     const [key = ''] = /\bck_\S+/.exec(made) ?? []
     expect([entry, key]).not.toContain('')
-    expect(await shell(roles[0] ?? '', environment)).toContain('create_transaction_history')
+    expect(await shell(roles[0] ?? '', environment)).toContain('create_transactions')
     const given = { ...environment, API_KEYS: entry }
     const [url] = await Promise.all(roles.slice(1).map((role) => stay(role, given)))
     const txHash = randomHash()
@@ -129,7 +129,9 @@ describeWithBroker("the README's commands, as they stand, in a folder that only 
       return ((await found.json()) as { status: string }).status === 'confirmed'
     })
     const pruned = await shell(commandsOf(BLOCKS, 'Keeping the table small'), environment)
-    expect(pruned).toMatch(/0 transactions are to be pruned[\s\S]*pruned 0 transactions/)
+    expect(pruned).toMatch(
+      /0 transactions of chain kaia are to be pruned[\s\S]*pruned 0 transactions of chain kaia/,
+    )
   })
 
   it('every other block of it is run elsewhere: the requests by a test of start, the rest by the check', async () => {

@@ -68,7 +68,7 @@ describe('with keys', () => {
     }
     expectProblem(await ask(`${url}/v1/transactions`, {}, { txHash: randomHash() }), 401)
     for (const path of OPEN) expect((await ask(`${url}${path}`)).status).toBe(200)
-    expect(await world.db('transaction_history')).toEqual([])
+    expect(await world.db('confirmd.transaction_history')).toEqual([])
   })
 
   it('each of several is accepted, and the scheme may be written in any case', async () => {

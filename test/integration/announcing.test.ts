@@ -39,7 +39,7 @@ describeWithBroker('announcing on the exchange', () => {
     const row = await untilStatus(world.db, good, 'confirmed')
     const shown = await (await fetch(`${url}/v1/transactions/${String(row['id'])}`)).json()
     expect(shown).toMatchObject(confirmed?.event.data ?? {})
-    const stored = await world.db('outbox').where({ transaction_id: row['id'] }).first('id')
+    const stored = await world.db('confirmd.outbox').where({ transaction_id: row['id'] }).first('id')
     expect(confirmed?.event).toMatchObject({ id: stored.id, type: 'confirmd.transaction.confirmed.v1' })
     expect(confirmed?.messageId).toBe(stored.id)
     const ajv = formats.default(new Ajv({ allErrors: true }))
@@ -62,7 +62,7 @@ describeWithBroker('announcing on the exchange', () => {
     // The mark is held up, so that the process can be killed before it.
     await world.db.raw(`
       CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
-      CREATE TRIGGER hold BEFORE UPDATE ON event_cursors
+      CREATE TRIGGER hold BEFORE UPDATE ON confirmd.event_cursors
         FOR EACH ROW WHEN (NEW.name = 'announced' AND NEW.sequence > OLD.sequence) EXECUTE FUNCTION hold()`)
     const { LOG_LEVEL: _, ...environment } = world.environment
     const victim = await startRole('worker', environment)
@@ -73,13 +73,13 @@ describeWithBroker('announcing on the exchange', () => {
     await world.db.raw(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'confirmd worker' AND datname = current_database()",
     )
-    await world.db.raw('DROP TRIGGER hold ON event_cursors')
+    await world.db.raw('DROP TRIGGER hold ON confirmd.event_cursors')
     await world.start('worker')
     await until('they are announced again', () => listener.heard.length === 4)
     const ids = listener.heard.map(({ event }) => event.id)
     expect(ids.slice(2)).toEqual(ids.slice(0, 2))
     await until('it is marked', async () => {
-      const cursor = await world.db('event_cursors').where({ name: 'announced' }).first('sequence')
+      const cursor = await world.db('confirmd.event_cursors').where({ name: 'announced' }).first('sequence')
       return Number(cursor.sequence) === 2
     })
   })
@@ -98,7 +98,10 @@ describeWithBroker('announcing on the exchange', () => {
       expect(count).toBe(10_000)
       await until('all are announced', () => new Set(idsOf(listener)).size === count)
       const firsts = new Map(listener.heard.toReversed().map(({ event }) => [event.id, event]))
-      const inFeed = await world.db('outbox').orderBy('sequence').select('id', 'sequence', 'transaction_id')
+      const inFeed = await world
+        .db('confirmd.outbox')
+        .orderBy('sequence')
+        .select('id', 'sequence', 'transaction_id')
       expect(inFeed.map(({ sequence }) => Number(sequence))).toEqual(inFeed.map((_, index) => index + 1))
       expect(firsts.size).toBe(inFeed.length)
       const heardStatuses = new Map<string, string[]>()
@@ -120,7 +123,7 @@ describeWithBroker('announcing on the exchange', () => {
     const relays = await startRelays(world, 1, { amqpUrl: 'amqp://127.0.0.1:1' })
     await insertOutcomes(world.db, [{ statuses: ['confirmed'] }])
     await until('it is in the feed', async () => {
-      const row = await world.db('outbox').first('sequence')
+      const row = await world.db('confirmd.outbox').first('sequence')
       return row.sequence === '1'
     })
     for (const relay of relays) await relay.stop()

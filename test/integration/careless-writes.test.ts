@@ -59,9 +59,9 @@ const writeOrder: BusinessWrite = async (trx, { id, txHash, status }) => {
 }
 
 async function stateOf({ id }: Transaction) {
-  const { status } = await database.db('transaction_history').where({ id }).first('status')
+  const { status } = await database.db('confirmd.transaction_history').where({ id }).first('status')
   const orders = await database.db('orders').where({ transaction_id: id })
-  const events = await database.db('outbox').where({ transaction_id: id })
+  const events = await database.db('confirmd.outbox').where({ transaction_id: id })
   return { status, orders: orders.length, events: events.length }
 }
 

@@ -13,7 +13,7 @@ describe('the name of a chain', () => {
   })
   afterEach(() => world.close())
 
-  const bound = () => world.db('chains').select('name', 'chain_id', 'anchor_number', 'anchor_hash')
+  const bound = () => world.db('confirmd.chains').select('name', 'chain_id', 'anchor_number', 'anchor_hash')
 
   async function settleOne(): Promise<void> {
     const { url, stop } = await world.start()
@@ -128,7 +128,7 @@ describe('the name of a chain', () => {
       expect.stringContaining("1 transaction of 'kaia' still wait"),
     ])
     expect(await bound()).toHaveLength(1)
-    await world.db('transaction_history').where({ tx_hash: txHash }).delete()
+    await world.db('confirmd.transaction_history').where({ tx_hash: txHash }).delete()
     beginAnew(200)
     expect((await confirmd('chain', 'forget', 'kaia')).code).toBe(0)
     await settleOne()

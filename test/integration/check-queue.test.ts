@@ -85,7 +85,7 @@ describeOnEachQueue('any check queue', (kind) => {
     )
 
   const finish = async (id: string): Promise<Disposition> => {
-    await database.db('transaction_history').where({ id }).update({ status: 'confirmed' })
+    await database.db('confirmd.transaction_history').where({ id }).update({ status: 'confirmed' })
     return { kind: 'ack' }
   }
 
@@ -193,7 +193,7 @@ describeOnEachQueue('any check queue', (kind) => {
   it('stops by finishing what is in hand and taking nothing more', async () => {
     const queue = await open()
     const [inHand, later] = [await recordCheck(), await recordCheck()]
-    await database.db('transaction_history').where({ id: later.id }).update({ next_check_at: null })
+    await database.db('confirmd.transaction_history').where({ id: later.id }).update({ next_check_at: null })
     const seen: string[] = []
     let letGo: () => void = () => undefined
     await queue.consume(async (delivery) => {
@@ -211,7 +211,7 @@ describeOnEachQueue('any check queue', (kind) => {
     })
     await until('it takes nothing more', () => !queue.isConsuming())
     await database
-      .db('transaction_history')
+      .db('confirmd.transaction_history')
       .where({ id: later.id })
       .update({ next_check_at: database.db.fn.now() })
     await publish(queue, later)

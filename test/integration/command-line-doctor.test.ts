@@ -40,7 +40,7 @@ describe('doctor', () => {
     const environment = { HANDLERS: ORDER_HANDLERS }
     const worker = await world.start('worker', environment)
     try {
-      await until('it has reported itself', async () => (await world.db('processes')).length > 0)
+      await until('it has reported itself', async () => (await world.db('confirmd.processes')).length > 0)
       const found = await examined(environment)
       expect(problemsOf(found)).toEqual([])
       expect(found).toMatchObject({ code: 0, ok: true })
@@ -70,7 +70,7 @@ describe('doctor', () => {
   })
 
   it('says that nobody works, which is no failure', async () => {
-    await world.db('processes').delete()
+    await world.db('confirmd.processes').delete()
     const found = await examined({})
     expect(problemsOf(found)).toMatchObject([
       { check: 'workers', outcome: 'warn', advice: expect.stringContaining('confirmd worker') },
@@ -120,10 +120,10 @@ describe('doctor', () => {
   })
 
   it('finds migrations that are missing, and those of a newer release, and changes nothing', async () => {
-    const [newest] = await world.db('confirmd_migrations').orderBy('id', 'desc').limit(1)
+    const [newest] = await world.db('confirmd.migrations').orderBy('id', 'desc').limit(1)
     const unknown = { ...newest, id: 9_999, name: '29990101000000_of_a_newer_release.js' }
-    await world.db('confirmd_migrations').insert(unknown)
-    await world.db('confirmd_migrations').where({ id: newest.id }).delete()
+    await world.db('confirmd.migrations').insert(unknown)
+    await world.db('confirmd.migrations').where({ id: newest.id }).delete()
     try {
       const found = await examined({})
       expect(found.code).toBe(1)
@@ -132,8 +132,8 @@ describe('doctor', () => {
         expect.objectContaining({ outcome: 'warn', text: expect.stringContaining(unknown.name) }),
       ])
     } finally {
-      await world.db('confirmd_migrations').where({ id: unknown.id }).delete()
-      await world.db('confirmd_migrations').insert(newest)
+      await world.db('confirmd.migrations').where({ id: unknown.id }).delete()
+      await world.db('confirmd.migrations').insert(newest)
     }
   })
 
@@ -141,7 +141,9 @@ describe('doctor', () => {
     const role = `limited_${process.pid}`
     await world.db.raw(`CREATE ROLE ${role} LOGIN PASSWORD '${SECRET}'`)
     try {
-      await world.db.raw(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`)
+      await world.db.raw(
+        `GRANT USAGE ON SCHEMA confirmd TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA confirmd TO ${role}`,
+      )
       const url = new URL(world.database.url)
       url.username = role
       url.password = SECRET

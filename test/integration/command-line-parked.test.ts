@@ -29,7 +29,7 @@ async function park(...contents: string[]): Promise<void> {
     // The connection's own close may overtake them.
     await channel.close()
   })
-  await until('all are parked', async () => (await depth(names.parkedQueue)) === contents.length, 5_000)
+  await until('all are parked', async () => (await depth(names.parkedQueue)) === contents.length)
 }
 
 function depth(queue: string): Promise<number> {

@@ -85,7 +85,7 @@ describe('beside a running confirmd', () => {
       world.node.include(txHash, { succeeded: false, txError: '0x7' })
       const id = await settled(txHash, 'failed', 'shop')
       await until('it is delivered', async () => {
-        const row = await world.db('webhook_deliveries').first('status')
+        const row = await world.db('confirmd.webhook_deliveries').first('status')
         return row?.status === 'delivered'
       })
       const byHash = await confirmd('tx', txHash.toUpperCase().replace('0X', '0x'))
@@ -127,7 +127,7 @@ describe('beside a running confirmd', () => {
     const txHash = randomHash()
     const id = await settled(txHash, 'stalled')
     await world.db.raw(
-      `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, status, next_check_at)
+      `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload, status, next_check_at)
        VALUES (gen_random_uuid(), 'other', ?, 'default', 'null', 'expired', NULL)`,
       [txHash],
     )
@@ -213,9 +213,9 @@ describe('the recheck of many', () => {
   const COUNT = 450
 
   beforeEach(async () => {
-    await world.db('transaction_history').delete()
+    await world.db('confirmd.transaction_history').delete()
     await world.db.raw(
-      `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, status, next_check_at)
+      `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload, status, next_check_at)
        SELECT gen_random_uuid(), chain, '0x' || lpad(to_hex(n), 64, '0'), 'default', 'null', 'stalled', NULL
          FROM generate_series(1, ${COUNT}) AS n, (VALUES ('kaia'), ('other')) AS given (chain)
         WHERE chain = 'kaia' OR n = 1`,
@@ -225,7 +225,10 @@ describe('the recheck of many', () => {
   it('takes all of a state, in batches, and only those of its chain', async () => {
     const { code, stdout } = await confirmd('recheck', '--status', 'stalled')
     expect({ code, stdout }).toEqual({ code: 0, stdout: `rechecked ${COUNT} transactions\n` })
-    const rows = await world.db('transaction_history').select('chain', 'status').groupBy('chain', 'status')
+    const rows = await world
+      .db('confirmd.transaction_history')
+      .select('chain', 'status')
+      .groupBy('chain', 'status')
     expect(rows).toEqual(
       expect.arrayContaining([
         { chain: 'kaia', status: 'pending' },
@@ -239,18 +242,18 @@ describe('the recheck of many', () => {
 
   it('takes those that are parked', async () => {
     await world
-      .db('transaction_history')
+      .db('confirmd.transaction_history')
       .where({ chain: 'kaia' })
       .update({ status: 'pending', parked_at: new Date() })
     const { stdout } = await confirmd('recheck', '--parked', '--json')
     expect((JSON.parse(stdout) as { results: unknown[] }).results).toHaveLength(COUNT)
-    expect(await world.db('transaction_history').whereNotNull('parked_at')).toEqual([])
+    expect(await world.db('confirmd.transaction_history').whereNotNull('parked_at')).toEqual([])
   })
 
   it('asks on a terminal, unless told not to', async () => {
     const asked = onTerminal('recheck', '--status', 'stalled')
     expect((await answerQuestion(asked, `look again at ${COUNT} stalled transactions?`, 'n')).code).toBe(1)
-    expect(await world.db('transaction_history').where({ status: 'pending' })).toEqual([])
+    expect(await world.db('confirmd.transaction_history').where({ status: 'pending' })).toEqual([])
     const told = await onTerminal('recheck', '--status', 'stalled', '--yes').ended
     expect(told).toMatchObject({ code: 0, stdout: expect.stringContaining(`rechecked ${COUNT}`) })
     expect(told.stdout).toContain('#')
@@ -258,9 +261,9 @@ describe('the recheck of many', () => {
 })
 
 it('without RabbitMQ, parked shows and unparks transactions, and says that there are no messages', async () => {
-  await world.db('transaction_history').delete()
+  await world.db('confirmd.transaction_history').delete()
   await world.db.raw(
-    `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, parked_at, last_error)
+    `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload, parked_at, last_error)
      VALUES (gen_random_uuid(), 'kaia', '${randomHash()}', 'shop', 'null', now(), 'the shop is closed')`,
   )
   const { stdout } = await confirmd('parked', 'list')

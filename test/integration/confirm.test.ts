@@ -275,10 +275,10 @@ describeOnEachQueue('from the hash to the verdict', (kind) => {
       if (index % 3 === 1) world.node.include(txHash, { succeeded: false })
     })
     await until('none is pending', async () => {
-      const [row] = await world.db('transaction_history').where({ status: 'pending' }).count()
+      const [row] = await world.db('confirmd.transaction_history').where({ status: 'pending' }).count()
       return row?.['count'] === '0'
     })
-    const rows = await world.db('transaction_history').select('tx_hash', 'status')
+    const rows = await world.db('confirmd.transaction_history').select('tx_hash', 'status')
     const orders = await world.db('orders').select('tx_hash')
     const expected = ['confirmed', 'failed', 'stalled']
     expect(new Map(rows.map((row) => [row.tx_hash, row.status]))).toEqual(

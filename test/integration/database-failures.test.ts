@@ -65,7 +65,7 @@ function setForAll(setting: string): Promise<void> {
 describe('an answer says nothing of what is inside, when the database', () => {
   it('lacks its table', async () => {
     const { url } = await world.start('api')
-    await world.db.raw('ALTER TABLE transaction_history RENAME TO elsewhere')
+    await world.db.raw('ALTER TABLE confirmd.transaction_history RENAME TO elsewhere')
     const failed = await failuresOf(url)
     expect(
       failed.map(({ status }) => status),
@@ -78,7 +78,7 @@ describe('an answer says nothing of what is inside, when the database', () => {
     await world.db.raw(`
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'inner-secret: %', NEW.tx_hash; END $$;
-      CREATE TRIGGER refuse BEFORE INSERT ON transaction_history FOR EACH ROW EXECUTE FUNCTION refuse()`)
+      CREATE TRIGGER refuse BEFORE INSERT ON confirmd.transaction_history FOR EACH ROW EXECUTE FUNCTION refuse()`)
     const failed = await failuresOf(url)
     expect(failed.map(({ status }) => status)).toEqual([500])
     expect(JSON.stringify(log)).toContain('inner-secret')
@@ -89,7 +89,7 @@ describe('an answer says nothing of what is inside, when the database', () => {
     const { url } = await world.start('api')
     const trx = await world.db.transaction()
     try {
-      await trx.raw('LOCK TABLE transaction_history IN ACCESS EXCLUSIVE MODE')
+      await trx.raw('LOCK TABLE confirmd.transaction_history IN ACCESS EXCLUSIVE MODE')
       const failed = await failuresOf(url)
       expect(failed.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503])
       for (const { headers } of failed) expect(headers.get('retry-after')).toBe('1')

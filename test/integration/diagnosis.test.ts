@@ -42,7 +42,9 @@ describe('why is it pending', () => {
     expect(findings.map(({ code }) => code).slice(0, 2)).toEqual(['nonce-gap', 'evicted-soon'])
     expect(findings[0]?.details['missingNonces']).toEqual({ first: 0, last: 1 })
     await until('a look saw it in the pool', async () => {
-      return (await world.db('transaction_history').where({ id }).first('seen_nonce')).seen_nonce !== null
+      return (
+        (await world.db('confirmd.transaction_history').where({ id }).first('seen_nonce')).seen_nonce !== null
+      )
     })
     world.node.fault = () => ({ kind: 'error', code: -32_000, message: 'out of order' })
     const [down] = (await diagnosisOf(url, id)).findings

@@ -46,7 +46,7 @@ describe.runIf(programs !== null)('doctor, of standbys', () => {
 
   it('says so of a user who may not see whether it is one', async () => {
     await db.raw(`CREATE ROLE shop LOGIN PASSWORD 'secret'`)
-    await db.raw('GRANT ALL ON ALL TABLES IN SCHEMA public TO shop')
+    await db.raw('GRANT USAGE ON SCHEMA confirmd TO shop; GRANT ALL ON ALL TABLES IN SCHEMA confirmd TO shop')
     const url = new URL(pair.primary.url)
     url.username = 'shop'
     url.password = 'secret'

@@ -115,6 +115,6 @@ describeWithBroker('what docs/messages.md says of messages', () => {
     )
     expect(parked.content.toString()).toBe(JSON.stringify(message))
     expect(parked.properties.headers?.['x-confirmd-reason']).toEqual(expect.any(String))
-    expect(await world.db('transaction_history')).toEqual([])
+    expect(await world.db('confirmd.transaction_history')).toEqual([])
   })
 })

@@ -19,14 +19,15 @@ describe('the numbers of the feed', () => {
 
   async function untilNumbered(): Promise<number[]> {
     await until('all are numbered', async () => {
-      const [left] = await world.db('outbox').whereNull('sequence').count()
+      const [left] = await world.db('confirmd.outbox').whereNull('sequence').count()
       return left?.['count'] === '0'
     })
-    return (await world.db('outbox').orderBy('sequence').pluck('sequence')).map(Number)
+    return (await world.db('confirmd.outbox').orderBy('sequence').pluck('sequence')).map(Number)
   }
 
   /** As if what was numbered had been numbered elsewhere: by the database that this one was copied or restored from. */
-  const becomeAnother = (change: object) => world.db('feed_epochs').whereNull('last_sequence').update(change)
+  const becomeAnother = (change: object) =>
+    world.db('confirmd.feed_epochs').whereNull('last_sequence').update(change)
 
   async function read(url: string, after: number) {
     const response = await fetch(`${url}/v1/events?after=${after}`)
@@ -111,6 +112,6 @@ describe('the numbers of the feed', () => {
     await outcomes(20)
     const numbers = (await untilNumbered()).slice(1)
     expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index))
-    expect(await world.db('feed_epochs').orderBy('epoch').pluck('epoch')).toEqual([0, 1])
+    expect(await world.db('confirmd.feed_epochs').orderBy('epoch').pluck('epoch')).toEqual([0, 1])
   })
 })

@@ -33,7 +33,7 @@ describeWithBroker('an event that is larger than the broker takes', () => {
     const listener = await listen(world.prefix, '#', rabbitmq.url)
     try {
       await insertOutcomes(world.db, [{ statuses: ['confirmed'], kind: 'large' }])
-      await world.db('outbox').update({
+      await world.db('confirmd.outbox').update({
         data: world.db.raw("data || jsonb_build_object('payload', repeat('x', ?))", [MAX_MESSAGE_BYTES + 1]),
       })
       await insertOutcomes(world.db, [{ statuses: ['confirmed'], kind: 'small' }])

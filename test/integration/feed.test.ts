@@ -60,7 +60,7 @@ describe('the feed', () => {
     const { next } = await read('after=newest')
     const early = await world.db.transaction()
     await early.raw(
-      `INSERT INTO outbox (id, transaction_id, status, kind, data) VALUES (gen_random_uuid(), gen_random_uuid(), 'confirmed', 'early', '{}')`,
+      `INSERT INTO confirmd.outbox (id, transaction_id, status, kind, data) VALUES (gen_random_uuid(), gen_random_uuid(), 'confirmed', 'early', '{}')`,
     )
     await insertOutcomes(world.db, [{ statuses: ['confirmed'], kind: 'late' }])
     const first = await until('the later one is there', async () => {
@@ -100,9 +100,9 @@ describe('the feed', () => {
   it('says so when events after the cursor were pruned, and begins with what is kept', async () => {
     const { events } = await read('after=0&limit=3')
     const [, second] = events
-    await world.db('outbox').where('sequence', '<=', Number(second?.sequence)).delete()
+    await world.db('confirmd.outbox').where('sequence', '<=', Number(second?.sequence)).delete()
     await world
-      .db('event_cursors')
+      .db('confirmd.event_cursors')
       .where({ name: 'pruned' })
       .update({ sequence: Number(second?.sequence) })
     const response = await fetch(`${api.url}/v1/events?after=1`)
@@ -123,9 +123,9 @@ describe('the feed', () => {
     await until('they are there', async () => (await readAll(next)).length === 0)
     const all = await readAll('0')
     const [first, kept, pruned] = all.slice(-6).map(({ sequence }) => Number(sequence))
-    await world.db('outbox').whereIn('sequence', [first, pruned].map(Number)).delete()
+    await world.db('confirmd.outbox').whereIn('sequence', [first, pruned].map(Number)).delete()
     await world
-      .db('event_cursors')
+      .db('confirmd.event_cursors')
       .where({ name: 'pruned' })
       .update({ sequence: Number(pruned) })
     const page = `after=${Number(first) - 1}&limit=1`
@@ -140,12 +140,12 @@ describe('the feed', () => {
     const own = await createTestDatabase()
     try {
       await own.db.raw(
-        `INSERT INTO outbox (id, transaction_id, status, kind, data, sequence)
-         SELECT gen_random_uuid(), gen_random_uuid(), CASE WHEN n = 30000 THEN 'replaced' ELSE 'confirmed' END, 'order', '{}', n
+        `INSERT INTO confirmd.outbox (id, transaction_id, chain, status, kind, data, sequence)
+         SELECT gen_random_uuid(), gen_random_uuid(), 'kaia', CASE WHEN n = 30000 THEN 'replaced' ELSE 'confirmed' END, 'order', '{}', n
            FROM generate_series(1, 30000) AS n`,
       )
-      await own.db('event_cursors').where({ name: 'numbered' }).update({ sequence: 30_000 })
-      await own.db.raw('ANALYZE outbox')
+      await own.db('confirmd.event_cursors').where({ name: 'numbered' }).update({ sequence: 30_000 })
+      await own.db.raw('ANALYZE confirmd.outbox')
       const feed = createFeed({ store: createStore(own.db, { chain: 'kaia' }), log: SILENT_LOG })
       const never = new AbortController().signal
       const query = { limit: 100, status: 'replaced' }
@@ -196,7 +196,7 @@ describe('the feed', () => {
     })
     slow.pause()
     await world.db.raw(
-      `INSERT INTO outbox (id, transaction_id, status, kind, data)
+      `INSERT INTO confirmd.outbox (id, transaction_id, status, kind, data)
        SELECT gen_random_uuid(), gen_random_uuid(), 'confirmed', 'big', jsonb_build_object('payload', CAST(? AS text))
          FROM generate_series(1, 1000)`,
       [payload],

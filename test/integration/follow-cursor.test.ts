@@ -77,14 +77,16 @@ describe('where the follower begins', () => {
     await Promise.all(Array.from({ length: 5 }, () => register(url, { txHash: randomHash() })))
     const soon = new Date(Date.now() + 1_000)
     const { db } = world
-    await db('transaction_history').update({ status: 'replaced', next_check_at: null })
-    const [checkedSoon, parked] = await db('transaction_history').select('id').orderBy('id')
-    await db('transaction_history').where({ id: checkedSoon.id }).update({ next_check_at: soon })
-    await db('transaction_history').where({ id: parked.id }).update({ parked_at: soon })
+    await db('confirmd.transaction_history').update({ status: 'replaced', next_check_at: null })
+    const [checkedSoon, parked] = await db('confirmd.transaction_history').select('id').orderBy('id')
+    await db('confirmd.transaction_history').where({ id: checkedSoon.id }).update({ next_check_at: soon })
+    await db('confirmd.transaction_history').where({ id: parked.id }).update({ parked_at: soon })
     const store = createStore(db, { chain: 'kaia' })
     expect(await store.scheduleEndedChecks('kaia', { spreadMs: 600_000, batchSize: 2 })).toBe(3)
     expect(await store.scheduleEndedChecks('other', { spreadMs: 600_000, batchSize: 2 })).toBe(0)
-    const rows = await db('transaction_history').select('id', 'next_check_at').orderBy('next_check_at')
+    const rows = await db('confirmd.transaction_history')
+      .select('id', 'next_check_at')
+      .orderBy('next_check_at')
     expect(rows[0]).toMatchObject({ id: checkedSoon.id, next_check_at: soon })
     expect(rows.at(-1)).toMatchObject({ id: parked.id, next_check_at: null })
     expect(new Set(rows.map((row) => String(row.next_check_at?.getTime()))).size).toBe(5)
@@ -106,7 +108,9 @@ describe('where the follower begins', () => {
       method === 'klay_getHeaderByNumber' && tag === 'latest' ? { kind: 'result', result: claimed } : null
     const { log } = await world.start('worker', {}, { giveUpMs: 60_000 })
     await until('it is said', () => log.some(({ msg }) => msg.startsWith('chain not followed')))
-    expect(Number((await world.db('chain_cursors').first()).block_number)).toBeLessThan(world.node.head())
+    expect(Number((await world.db('confirmd.chain_cursors').first()).block_number)).toBeLessThan(
+      world.node.head(),
+    )
     world.node.fault = () => null
     await untilStatus(world.db, txHash, 'confirmed')
     expect(log.some(({ msg }) => msg.startsWith('blocks skipped'))).toBe(false)
@@ -116,9 +120,9 @@ describe('where the follower begins', () => {
   it('with a check of all that ended where nobody followed before', async () => {
     const api = await world.start('api')
     await register(api.url, { txHash: randomHash() })
-    await world.db('transaction_history').update({ status: 'expired', next_check_at: null })
+    await world.db('confirmd.transaction_history').update({ status: 'expired', next_check_at: null })
     await world.start('worker')
-    const [row] = await world.db('transaction_history')
+    const [row] = await world.db('confirmd.transaction_history')
     await untilRow(world.db, row.tx_hash, 'scheduled', (each) => each['next_check_at'] !== null)
   })
 })
@@ -144,12 +148,12 @@ describe('the cursor goes back', () => {
     log.find(({ msg }) => msg.startsWith('a followed block is not on the chain any more'))
 
   async function cursorHash(): Promise<string> {
-    return (await world.db('chain_cursors').first()).block_hash
+    return (await world.db('confirmd.chain_cursors').first()).block_hash
   }
 
   async function untilFollowedOf(followed: ScriptedNode): Promise<void> {
     await until('the newest block is followed', async () => {
-      const cursor = await world.db('chain_cursors').first()
+      const cursor = await world.db('confirmd.chain_cursors').first()
       return cursor !== undefined && Number(cursor.block_number) === followed.head()
     })
   }
@@ -203,7 +207,7 @@ describe('the cursor goes back', () => {
 
   it('when the nodes lack the followed block for long, as after a false head or a chain begun anew', async () => {
     await world
-      .db('chain_cursors')
+      .db('confirmd.chain_cursors')
       .insert({ chain: 'kaia', block_number: node.head() + 1_000, block_hash: OTHER_HASH })
     const limits = { quietMs: 50, missingMs: 500 }
     const { url, log } = await world.start('start', { RPC_URLS: node.url }, limits)
@@ -224,7 +228,7 @@ describe('the cursor goes back', () => {
     await untilFollowedOf(node)
     node.mine(10)
     await untilFollowedOf(node)
-    const cursor = await world.db('chain_cursors').first()
+    const cursor = await world.db('confirmd.chain_cursors').first()
     node.lagBlocks = 5
     await until('it is said', () => log.some(({ msg }) => msg.startsWith('the chain is behind')))
     node.lagBlocks = 0
@@ -232,7 +236,7 @@ describe('the cursor goes back', () => {
     node.include(txHash)
     await untilStatus(world.db, txHash, 'confirmed')
     expect(wentBack(log)).toBeUndefined()
-    expect(Number((await world.db('chain_cursors').first()).block_number)).toBeGreaterThan(
+    expect(Number((await world.db('confirmd.chain_cursors').first()).block_number)).toBeGreaterThan(
       Number(cursor.block_number),
     )
   })

@@ -91,13 +91,13 @@ describe('nothing that one transaction or one block does holds up the follower',
     const before = await startRole('worker', world.environment)
     await untilFollowed(world)
     const deadly = await registerWaiting(world, api.url, 'deadly')
-    await world.db('transaction_history').update({ status: 'expired', next_check_at: null })
+    await world.db('confirmd.transaction_history').update({ status: 'expired', next_check_at: null })
     world.node.include(deadly)
     await before.ended
     const left = await untilRow(world.db, deadly, 'due', isDue)
     expect(left['status']).toBe('expired')
     // What the queue does with it is not looked at here.
-    await world.db('transaction_history').update({ next_check_at: null })
+    await world.db('confirmd.transaction_history').update({ next_check_at: null })
     const after = await startRole('worker', world.environment)
     try {
       const later = await registerWaiting(world, api.url)
@@ -146,7 +146,7 @@ describe('nothing that one transaction or one block does holds up the follower',
     const [locked, later] = [await registerEnded(world, url, 'expired'), await registerWaiting(world, url)]
     const holding = await world.db.transaction()
     try {
-      await holding('transaction_history').where({ tx_hash: locked }).forUpdate()
+      await holding('confirmd.transaction_history').where({ tx_hash: locked }).forUpdate()
       world.node.include(locked)
       await untilFollowed(world)
       world.node.include(later)

@@ -26,7 +26,7 @@ describe('the block follower', () => {
   beforeEach(async () => {
     world.node.fault = () => null
     await world.db.raw(
-      'TRUNCATE transaction_history, outbox, webhook_deliveries, webhook_attempts, orders, refusals, chain_cursors',
+      'TRUNCATE confirmd.transaction_history, confirmd.outbox, confirmd.webhook_deliveries, confirmd.webhook_attempts, orders, refusals, confirmd.chain_cursors',
     )
   })
   afterEach(() => world.stopAll())
@@ -46,7 +46,7 @@ describe('the block follower', () => {
   /** Whether the follower of any process has come as far as the node's head. */
   async function untilFollowed(): Promise<void> {
     await until('a block is followed', async () => {
-      const cursor = await world.db('chain_cursors').first()
+      const cursor = await world.db('confirmd.chain_cursors').first()
       return cursor !== undefined && Number(cursor.block_number) >= world.node.head()
     })
   }
@@ -77,9 +77,9 @@ describe('the block follower', () => {
   it('settles stalled and expired rows whose transaction appears late', async () => {
     const { url } = await world.start()
     const [stalled, expired] = [await waiting(url), await waiting(url)]
-    await world.db('transaction_history').where({ tx_hash: stalled }).update({ status: 'stalled' })
+    await world.db('confirmd.transaction_history').where({ tx_hash: stalled }).update({ status: 'stalled' })
     await world
-      .db('transaction_history')
+      .db('confirmd.transaction_history')
       .where({ tx_hash: expired })
       .update({ status: 'expired', next_check_at: null })
     world.node.include(stalled)
@@ -92,7 +92,10 @@ describe('the block follower', () => {
   it('leaves parked rows to the recheck that a person asks for', async () => {
     const { url } = await world.start()
     const [parked, other] = [await waiting(url), await waiting(url)]
-    await world.db('transaction_history').where({ tx_hash: parked }).update({ parked_at: new Date() })
+    await world
+      .db('confirmd.transaction_history')
+      .where({ tx_hash: parked })
+      .update({ parked_at: new Date() })
     world.node.include(parked)
     world.node.include(other)
     await untilStatus(world.db, other, 'confirmed')
@@ -115,7 +118,7 @@ describe('the block follower', () => {
     const api = await world.start('api')
     const txHash = randomHash()
     await register(api.url, { txHash, kind: 'order' })
-    await world.db('transaction_history').update({ next_check_at: new Date(Date.now() + 600_000) })
+    await world.db('confirmd.transaction_history').update({ next_check_at: new Date(Date.now() + 600_000) })
     world.node.include(txHash)
     world.node.mine(30)
     await world.start('worker')
@@ -123,7 +126,7 @@ describe('the block follower', () => {
   })
 
   it('says how many blocks it skips if they are too many', async () => {
-    await world.db('chain_cursors').insert({ chain: 'kaia', block_number: 0 })
+    await world.db('confirmd.chain_cursors').insert({ chain: 'kaia', block_number: 0 })
     const api = await world.start('api')
     await register(api.url, { txHash: randomHash() })
     world.node.mine(20_000)
@@ -181,7 +184,7 @@ describe('the block follower', () => {
     }
     world.node.include(odd)
     await until('it says that receipts are missing', async () => {
-      const cursor = await world.db('chain_cursors').first()
+      const cursor = await world.db('confirmd.chain_cursors').first()
       return Number(cursor?.block_number) >= world.node.head()
     })
     await untilStatus(world.db, odd, 'pending')
@@ -205,7 +208,10 @@ describe('the block follower', () => {
     expect(row['last_error']).toContain('refused by the test')
     expect(await countOrders(world.db, refused)).toBe(0)
     await world.db('refusals').delete()
-    await world.db('transaction_history').where({ tx_hash: refused }).update({ next_check_at: new Date() })
+    await world
+      .db('confirmd.transaction_history')
+      .where({ tx_hash: refused })
+      .update({ next_check_at: new Date() })
     await untilStatus(world.db, refused, 'confirmed')
     expect(await countOrders(world.db, refused)).toBe(1)
   })

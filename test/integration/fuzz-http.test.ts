@@ -71,7 +71,7 @@ it('10,000 generated requests: each is answered, none with a fault of ours, and 
   expect(api.fatal).toEqual([])
   expect((await fetch(`${api.url}/healthz`)).status).toBe(200)
 
-  const rows = await world.db('transaction_history')
+  const rows = await world.db('confirmd.transaction_history')
   const byId = new Map(rows.map((row) => [row.id as string, row as Record<string, unknown>]))
   const taken = answers.flatMap(({ request, answer }) =>
     answer && request.registration && (answer.status === 202 || answer.status === 200)

@@ -96,7 +96,7 @@ describeWithBroker('generated messages', () => {
       `nothing is under way but ${left} messages of other versions, ${seed}`,
       async () => {
         const { rows } = await world.db.raw<{ rows: { count: string }[] }>(
-          `SELECT count(*) FROM transaction_history WHERE status = 'pending'`,
+          `SELECT count(*) FROM confirmd.transaction_history WHERE status = 'pending'`,
         )
         if (rows[0]?.count !== '0') return false
         const inQueues = await depthOf([names.checkQueue, ...waitQueues])
@@ -127,7 +127,7 @@ describeWithBroker('generated messages', () => {
       seed,
     ).toEqual([])
 
-    const rows = await world.db('transaction_history')
+    const rows = await world.db('confirmd.transaction_history')
     const ids = new Set(rows.map(({ id }) => String(id)))
     const byHash = new Map(rows.map((row) => [String(row.tx_hash), row as Record<string, unknown>]))
 

@@ -39,7 +39,7 @@ describeOnEachQueue('a worker without handlers', (queue) => {
     const first = await world.start('start', { HANDLERS: ORDER_HANDLERS })
     await first.stop()
     // As a minute later: nobody handles it any more.
-    await world.db.raw(`UPDATE handled_kinds SET last_seen_at = now() - interval '61 seconds'`)
+    await world.db.raw(`UPDATE confirmd.handled_kinds SET last_seen_at = now() - interval '61 seconds'`)
     const { url } = await world.start()
     const txHash = await includedAndRegistered(world, url, 'order')
     const row = await untilRow(world.db, txHash, 'parked', isParked)

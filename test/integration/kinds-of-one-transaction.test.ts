@@ -18,7 +18,7 @@ describeOnEachQueue('a transaction that several kinds want', (queue) => {
 
   async function untilAllConfirmed(txHash: string): Promise<{ id: string; kind: string }[]> {
     return until('each kind has its verdict', async () => {
-      const rows = await world.db('transaction_history').where({ tx_hash: txHash }).orderBy('kind')
+      const rows = await world.db('confirmd.transaction_history').where({ tx_hash: txHash }).orderBy('kind')
       return rows.length === KINDS.length && rows.every(({ status }) => status === 'confirmed') && rows
     })
   }
@@ -32,7 +32,7 @@ describeOnEachQueue('a transaction that several kinds want', (queue) => {
     for (const kind of KINDS)
       expect((await register(url, { txHash, kind, payload: { kind } })).status).toBe(202)
     await until('both were checked in vain', async () => {
-      const rows = await world.db('transaction_history').where({ tx_hash: txHash })
+      const rows = await world.db('confirmd.transaction_history').where({ tx_hash: txHash })
       return rows.every(({ retry_count }) => retry_count > 0)
     })
     world.node.include(txHash)

@@ -39,7 +39,7 @@ describeWithBroker('an exchange that is added later', () => {
     const alone = await world.start()
     const past = await settle(alone.url, 3)
     await until('they are in the feed', async () => {
-      const [left] = await world.db('outbox').whereNull('sequence').count()
+      const [left] = await world.db('confirmd.outbox').whereNull('sequence').count()
       return left?.['count'] === '0'
     })
     await alone.stop()
@@ -48,7 +48,7 @@ describeWithBroker('an exchange that is added later', () => {
     const [newest = ''] = await settle(url, 1)
     await until('the new one is heard of', () => heard().length > 0)
     expect(heard()).toEqual([newest])
-    const ids = await world.db('outbox').pluck('id')
+    const ids = await world.db('confirmd.outbox').pluck('id')
     const environment = { ...world.environment, ...broker }
     expect((await runCommand(['announce', '--after', '0'], environment)).code).toBe(0)
     await until('all are heard of', () => heard().length === past.length + 1)

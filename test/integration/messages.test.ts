@@ -73,7 +73,7 @@ describeWithBroker('messages on the broker', () => {
     world.node.include(txHash)
     const row = await untilStatus(world.db, txHash, 'confirmed')
     await until('the queues are empty', async () => (await depth(names.checkQueue)) === 0)
-    expect(await world.db('transaction_history').where({ tx_hash: txHash })).toHaveLength(1)
+    expect(await world.db('confirmd.transaction_history').where({ tx_hash: txHash })).toHaveLength(1)
     expect(await countOrders(world.db, txHash)).toBe(1)
     expect(await eventsOf(world.db, row['id'])).toHaveLength(1)
   })
@@ -107,7 +107,7 @@ describeWithBroker('messages on the broker', () => {
     await until('every copy is done with', async () => (await depth(names.checkQueue)) === 0)
     await world.stopAll()
     expect(await world.db('orders')).toHaveLength(hashes.length)
-    expect(await world.db('outbox')).toHaveLength(hashes.length)
+    expect(await world.db('confirmd.outbox')).toHaveLength(hashes.length)
   })
 
   it.each([
@@ -136,7 +136,7 @@ describeWithBroker('messages on the broker', () => {
     const before = await untilRow(world.db, txHash, 'recorded', () => true)
     await publish(JSON.stringify({ txHash, kind: 'order', payload: 2 }))
     expect((await takeParked()).reason).toContain(`${txHash} is recorded already`)
-    const after = await world.db('transaction_history').where({ tx_hash: txHash }).first()
+    const after = await world.db('confirmd.transaction_history').where({ tx_hash: txHash }).first()
     expect(after).toMatchObject({ payload: before['payload'] })
   })
 

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { createRandom } from '../drill/random.ts'
+import { catalogOf } from '../support/catalog.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
+import { restoreFirstVersion } from '../support/first-version.ts'
 import { until } from '../support/until.ts'
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/migrations', import.meta.url))
-const OWN = fileURLToPath(new URL('../../migrations', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('../support/run-migrations.js', import.meta.url))
 const KILLS = 20
 /** Each kill costs the start of a process. */
@@ -20,8 +21,9 @@ interface Migrating {
   readonly ended: Promise<unknown>
 }
 
-function startMigrating(url: string, folder: string): Migrating {
-  const child = spawn(process.execPath, [PROGRAM, url, folder])
+/** @param folder if left out, our own migrations and the upgrade from version 0.1 */
+function startMigrating(url: string, folder: string[] = []): Migrating {
+  const child = spawn(process.execPath, [PROGRAM, url, ...folder])
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
@@ -31,7 +33,7 @@ function startMigrating(url: string, folder: string): Migrating {
   return { child, output: () => output, ended: once(child, 'close') }
 }
 
-async function migrateToTheEnd(url: string, folder: string): Promise<void> {
+async function migrateToTheEnd(url: string, folder: string[] = []): Promise<void> {
   const { child, output, ended } = startMigrating(url, folder)
   await ended
   expect([child.exitCode, output()]).toEqual([0, expect.stringMatching(/ran \d+\n$/)])
@@ -71,21 +73,8 @@ async function stoppedProcess({ db }: TestDatabase, killed: number | null): Prom
 
 /** All that the migrations made, and which of them are noted. */
 async function schemaOf({ db }: TestDatabase): Promise<unknown> {
-  const { rows } = await db.raw(`
-    SELECT 'column' AS what, format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default) AS text
-      FROM information_schema.columns WHERE table_schema = 'public'
-    UNION ALL
-    SELECT 'index', pg_get_indexdef(indexrelid) || ' ' || indisvalid
-      FROM pg_index JOIN pg_class AS c ON c.oid = indrelid WHERE c.relnamespace = 'public'::regnamespace
-    UNION ALL
-    SELECT 'constraint', conrelid::regclass || ' ' || pg_get_constraintdef(oid)
-      FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
-    UNION ALL
-    SELECT 'function', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-    UNION ALL
-    SELECT 'migration', name FROM test_migrations
-    ORDER BY 1, 2`)
-  return rows
+  const names: { name: string }[] = await db('confirmd.migrations').select('name').orderBy('name')
+  return [...(await catalogOf(db, 'confirmd')), ...names]
 }
 
 it(
@@ -95,7 +84,7 @@ it(
     const random = createRandom(String(seed))
     const plain = await createEmptyDatabase()
     await layStops(plain)
-    await migrateToTheEnd(plain.url, OWN)
+    await migrateToTheEnd(plain.url)
     const wanted = await schemaOf(plain)
     const { rows } = await plain.db.raw('SELECT last_value FROM stops.passed')
     const points = Number(rows[0].last_value)
@@ -104,12 +93,13 @@ it(
     while (kills < KILLS) {
       const database = await createEmptyDatabase()
       try {
+        if (random() < 0.5) await restoreFirstVersion(database.db)
         await layStops(database)
         let killed: number | null = null
         for (let hasEnded = false; !hasEnded; ) {
           // A part of what there is, so that a database is killed several times.
           await stopAt(database, kills < KILLS ? 1 + Math.floor((random() * points) / 2) : 0)
-          const { child, output, ended } = startMigrating(database.url, OWN)
+          const { child, output, ended } = startMigrating(database.url)
           const previous = killed
           await until(
             'it is stopped, or has ended',
@@ -141,9 +131,9 @@ it(
   async () => {
     const database = await createEmptyDatabase()
     try {
-      await migrateToTheEnd(database.url, FIXTURES)
+      await migrateToTheEnd(database.url, [FIXTURES])
       await database.db.raw('DROP INDEX things_note')
-      await database.db('test_migrations').where('name', 'like', '2%').delete()
+      await database.db('migrations').where('name', 'like', '2%').delete()
       const snapshot = await database.db.transaction({ isolationLevel: 'repeatable read' })
       await snapshot.raw('SELECT count(*) FROM things')
       const building = () =>
@@ -158,14 +148,14 @@ it(
             "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('things_note')",
           )
         ).rows
-      const { child, output, ended } = startMigrating(database.url, FIXTURES)
+      const { child, output, ended } = startMigrating(database.url, [FIXTURES])
       await until('it waits for the snapshot', () => output().includes('waits for process'), START_TIMEOUT_MS)
       child.kill('SIGKILL')
       await ended
       await until('the server has ended it', async () => (await building()).length === 0)
       expect(await isValid()).toEqual([{ indisvalid: false }])
       await snapshot.rollback()
-      await migrateToTheEnd(database.url, FIXTURES)
+      await migrateToTheEnd(database.url, [FIXTURES])
       expect(await isValid()).toEqual([{ indisvalid: true }])
     } finally {
       await database.drop()

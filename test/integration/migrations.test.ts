@@ -3,9 +3,9 @@ import type { Knex } from 'knex'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openDatabase } from '../../src/store/database.ts'
 import { type LockPolicy, runMigrations } from '../../src/store/migration-runner.ts'
-import { migrate } from '../../src/store/migrations.ts'
 import { runCommand } from '../support/command.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
+import { restoreFirstVersion } from '../support/first-version.ts'
 import { until } from '../support/until.ts'
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/migrations', import.meta.url))
@@ -31,7 +31,7 @@ describe('migrate', () => {
 
   function run(lockPolicy: LockPolicy = PATIENT): Promise<string[]> {
     const say = (message: string) => void said.push(message)
-    return runMigrations({ url: database.url, folder: FIXTURES, table: 'test_migrations', say, lockPolicy })
+    return runMigrations({ url: database.url, schema: 'public', folder: FIXTURES, say, lockPolicy })
   }
 
   /** Has the first ones, so that the next is the index, or the change of the table. */
@@ -40,7 +40,7 @@ describe('migrate', () => {
     await database.db.raw('DROP TABLE widths')
     await database.db.raw('ALTER TABLE things DROP COLUMN width')
     if (count === 1) await database.db.raw('DROP INDEX things_note')
-    await database.db('test_migrations').whereNotIn('name', ALL.slice(0, count)).delete()
+    await database.db('migrations').whereNotIn('name', ALL.slice(0, count)).delete()
   }
 
   async function openSnapshot(): Promise<Knex.Transaction> {
@@ -130,15 +130,14 @@ describe('migrate', () => {
     )
     await snapshot.rollback()
     expect([await first, await second]).toEqual([ALL.slice(1), []])
-    expect((await database.db('test_migrations').orderBy('id')).map(({ name }) => name)).toEqual(ALL)
+    expect((await database.db('migrations').orderBy('id')).map(({ name }) => name)).toEqual(ALL)
   })
 
   it('a lock that version 0.1 left behind in a table stops nothing', async () => {
-    await migrate(database.url)
-    await database.db.raw('CREATE TABLE confirmd_migrations_lock (index integer, is_locked integer)')
-    await database.db.raw('INSERT INTO confirmd_migrations_lock VALUES (1, 1)')
+    await restoreFirstVersion(database.db)
+    await database.db('confirmd_migrations_lock').update({ is_locked: 1 })
     const { code, stdout } = await runCommand(['migrate'], { DATABASE_URL: database.url })
-    expect([code, stdout]).toEqual([0, expect.stringContaining('the schema is up to date')])
+    expect([code, stdout]).toEqual([0, expect.stringContaining('ran 2026')])
   })
 
   it('an index that could not be built because of the rows is built anew when they are in order', async () => {

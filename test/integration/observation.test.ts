@@ -526,7 +526,7 @@ describe('a transaction whose nonce another one used', () => {
       expect(Date.parse(last) - Date.parse(first)).toBeGreaterThanOrEqual(10_000)
       expect(await eventsOf(world.db, body.id)).toMatchObject([{ status: 'replaced' }])
       expect(await countOrders(world.db, txHash)).toBe(0)
-      expect(await world.db('transaction_history').where({ tx_hash: alive }).first()).toMatchObject({
+      expect(await world.db('confirmd.transaction_history').where({ tx_hash: alive }).first()).toMatchObject({
         status: 'pending',
         evidence: null,
       })

@@ -46,7 +46,7 @@ it('every number that is accepted is in the row as it was sent', async () => {
       const registration = parseForeignRegistration(JSON.parse(markLossyNumbers(message)), 'kaia', null, null)
       if (typeof registration === 'string') throw new Error(registration)
       await store.record(registration)
-      const stored = 'SELECT payload FROM transaction_history WHERE tx_hash = ?'
+      const stored = 'SELECT payload FROM confirmd.transaction_history WHERE tx_hash = ?'
       expect(await differing(accepted, stored, txHash)).toEqual([])
     }),
     generatedRuns(200),

@@ -8,9 +8,9 @@ import { createWorld, register, untilStatus, type World } from '../support/confi
 import { createOrderTables, ORDER_HANDLERS } from '../support/orders.ts'
 import { randomHash } from '../support/scripted-node.ts'
 
-/** Schema with rows, messages and statements as release 0.1.0 left them on a running system. */
+/** Tables with rows, messages and statements as release 0.2.0 has them on a running system. */
 const fixture = (name: string) =>
-  readFileSync(new URL(`../fixtures/release-0.1.0/${name}`, import.meta.url), 'utf8')
+  readFileSync(new URL(`../fixtures/release-0.2.0/${name}`, import.meta.url), 'utf8')
 const hashOf = (digit: number) => `0x${String(digit).repeat(64)}`
 
 describeWithBroker('beside the previous release', () => {
@@ -21,14 +21,14 @@ describeWithBroker('beside the previous release', () => {
       SWEEP_INTERVAL_MS: '100',
       RETRY_LIMIT: '100',
     })
-    await world.db.raw('DROP SCHEMA public CASCADE; CREATE SCHEMA public')
-    await world.db.raw(fixture('schema.sql'))
+    await world.db.raw('DROP SCHEMA confirmd CASCADE')
+    await world.db.raw(fixture('database.sql'))
     await createOrderTables(world.db)
   })
   afterEach(() => world.close())
 
   it('its rows and its messages are carried on by this one, each to its end', async () => {
-    expect((await migrate(world.database.url)).length).toBeGreaterThan(0)
+    await migrate(world.database.url)
     const { directExchange, checkKey } = brokerNames(world.prefix)
     for (const digit of [1, 2, 3, 6]) world.node.include(hashOf(digit))
     const worker = await world.start('worker')
@@ -41,7 +41,7 @@ describeWithBroker('beside the previous release', () => {
     for (const digit of [1, 2, 3, 6]) await untilStatus(world.db, hashOf(digit), 'confirmed')
     expect(
       await world
-        .db('transaction_history')
+        .db('confirmd.transaction_history')
         .where({ tx_hash: hashOf(5) })
         .first(),
     ).toMatchObject({
@@ -58,7 +58,7 @@ describeWithBroker('beside the previous release', () => {
     await migrate(world.database.url)
     for (const statement of fixture('statements.sql').trim().split(';\n')) await world.db.raw(statement)
     const row = await world
-      .db('transaction_history')
+      .db('confirmd.transaction_history')
       .where({ tx_hash: hashOf(9) })
       .first()
     expect(row).toMatchObject({ status: 'failed', retry_count: 1 })
@@ -70,7 +70,7 @@ describeWithBroker('beside the previous release', () => {
   it('a release that knows fewer migrations than the database has starts all the same', async () => {
     await migrate(world.database.url)
     await world
-      .db('confirmd_migrations')
+      .db('confirmd.migrations')
       .insert({ name: '29990101000000_of_a_later_release.js', batch: 99, migration_time: new Date() })
     expect(await migrate(world.database.url)).toEqual([])
     const { url } = await world.start('api')

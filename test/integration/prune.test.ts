@@ -31,12 +31,12 @@ async function recordPast(days: number, statuses: readonly string[], sent: boole
   for (const status of statuses) {
     const random = randomHash()
     const id = `${stamp.slice(0, 8)}-${stamp.slice(8)}-7${random.slice(2, 5)}-8${random.slice(5, 8)}-${random.slice(8, 20)}`
-    await database.db('transaction_history').insert({
+    await database.db('confirmd.transaction_history').insert({
       ...{ id, chain: 'kaia', tx_hash: random, kind: 'order', payload: 'null', ...columnsOf(status, at) },
       created_at: at,
     })
     if (status === 'pending') continue
-    await database.db('outbox').insert({
+    await database.db('confirmd.outbox').insert({
       ...{
         id: database.db.raw('gen_random_uuid()'),
         transaction_id: id,
@@ -77,19 +77,19 @@ it('deletes what was settled longer ago than it is told, and nothing that may st
   expect(dry.stdout).toContain('4 transactions of chain kaia are to be pruned: settled before')
   const { stdout } = await confirmd('prune', '--older-than', '90d')
   expect(stdout).toContain('pruned 4 transactions of chain kaia and 4 events')
-  const rows = await database.db('transaction_history').select('status', 'created_at')
+  const rows = await database.db('confirmd.transaction_history').select('status', 'created_at')
   const old = rows.filter((row) => row.created_at < new Date(Date.now() - 50 * DAY_MS))
   expect(old.map(({ status }) => status).sort()).toEqual(
     ['confirmed', ...CHECKED.map((state) => columnsOf(state, new Date()).status)].sort(),
   )
   expect(rows).toHaveLength(old.length + ALL.length)
-  const [unsent] = await database.db('outbox').whereNull('sequence').count()
+  const [unsent] = await database.db('confirmd.outbox').whereNull('sequence').count()
   expect(unsent?.['count']).toBe('1')
 })
 
 it('deletes any number, in batches', async () => {
   await database.db.raw(
-    `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, status, created_at, settled_at)
+    `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload, status, created_at, settled_at)
      SELECT CAST('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid), 'kaia', '0x' || lpad(to_hex(n), 64, '0'),
             'order', 'null', 'confirmed', to_timestamp(0), to_timestamp(0)
        FROM generate_series(1, 2500) AS n`,
@@ -113,7 +113,7 @@ it('a hash that was pruned is recorded anew', async () => {
 
 it('prunes the configured chain, or the one that is named, and no other', async () => {
   const insert = (chain: string) =>
-    database.db('transaction_history').insert({
+    database.db('confirmd.transaction_history').insert({
       ...{ id: `00000000-0000-7000-8000-${randomHash().slice(2, 14)}`, chain, tx_hash: randomHash() },
       ...{ kind: 'order', payload: 'null', status: 'confirmed', settled_at: new Date(0) },
     })
@@ -122,7 +122,7 @@ it('prunes the configured chain, or the one that is named, and no other', async 
   const chains = async () =>
     (
       await database
-        .db('transaction_history')
+        .db('confirmd.transaction_history')
         .where({ settled_at: new Date(0) })
         .select('chain')
     ).map((row) => row.chain)
@@ -145,20 +145,20 @@ it('reads the same few rows for each batch, however many events there are, and h
   try {
     const idOf = "CAST('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid)"
     await own.db.raw(
-      `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, status, settled_at)
+      `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload, status, settled_at)
        SELECT ${idOf}, 'kaia', '0x' || lpad(to_hex(n), 64, '0'), 'order', 'null', 'confirmed', to_timestamp(0)
          FROM generate_series(1, 20000) AS n`,
     )
     await own.db.raw(
-      `INSERT INTO outbox (id, transaction_id, status, kind, data, sequence)
-       SELECT gen_random_uuid(), ${idOf}, 'confirmed', 'order', '{}', n FROM generate_series(1, 20000) AS n`,
+      `INSERT INTO confirmd.outbox (id, transaction_id, chain, status, kind, data, sequence)
+       SELECT gen_random_uuid(), ${idOf}, 'kaia', 'confirmed', 'order', '{}', n FROM generate_series(1, 20000) AS n`,
     )
-    await own.db('webhooks').insert({
+    await own.db('confirmd.webhooks').insert({
       ...{ id: '00000000-0000-4000-8000-000000000001', url: 'https://example.com/', secret: 'whsec_AA' },
     })
     await own.db.raw(
-      `INSERT INTO webhook_deliveries (webhook_id, position)
-       SELECT w.id, o.position FROM webhooks AS w CROSS JOIN outbox AS o WHERE o.sequence > 10000`,
+      `INSERT INTO confirmd.webhook_deliveries (webhook_id, position)
+       SELECT w.id, o.position FROM confirmd.webhooks AS w CROSS JOIN confirmd.outbox AS o WHERE o.sequence > 10000`,
     )
     await own.db.raw('ANALYZE')
     const batch = { chain: 'kaia', before: new Date(), limit: 100 }
@@ -166,7 +166,7 @@ it('reads the same few rows for each batch, however many events there are, and h
     for (const prefix of [null, 'TX']) {
       for (const after of [null, late]) {
         const read = await rowsReadBy(own.db, () => pruneBatch(own.db, { ...batch, prefix, after }))
-        expect(read).toBeGreaterThan(100)
+        expect(read).toBeGreaterThanOrEqual(100)
         expect(read).toBeLessThan(1_500)
       }
     }

@@ -30,7 +30,7 @@ describe('POST /v1/transactions', () => {
     const txHash = randomHash()
     const { status, body } = await register(api.url, { txHash, kind: 'mint', payload: { tokenId: '7' } })
     expect(status).toBe(202)
-    const row = await world.db('transaction_history').where({ tx_hash: txHash }).first()
+    const row = await world.db('confirmd.transaction_history').where({ tx_hash: txHash }).first()
     expect(row).toMatchObject({ id: body.id, status: 'pending', is_confirmed: false, kind: 'mint' })
     expect(body).toEqual({
       id: row.id,
@@ -88,12 +88,14 @@ describe('POST /v1/transactions', () => {
         nonce: 5,
       }
       await register(api.url, content)
-      const before = await world.db('transaction_history').where({ tx_hash: content.txHash })
+      const before = await world.db('confirmd.transaction_history').where({ tx_hash: content.txHash })
       const { status, body } = await register(api.url, { ...content, ...change })
       expect(status).toBe(409)
       expect(body.detail).toContain(content.txHash)
       expect(body.errors?.map((each) => each.field)).toEqual([field])
-      expect(await world.db('transaction_history').where({ tx_hash: content.txHash })).toEqual(before)
+      expect(await world.db('confirmd.transaction_history').where({ tx_hash: content.txHash })).toEqual(
+        before,
+      )
     },
   )
 
@@ -104,7 +106,7 @@ describe('POST /v1/transactions', () => {
       kinds.map((kind) => register(api.url, { txHash, kind, payload: { of: kind } })),
     )
     expect(answers.map(({ status }) => status)).toEqual([202, 202, 202])
-    const rows = await world.db('transaction_history').where({ tx_hash: txHash }).orderBy('kind')
+    const rows = await world.db('confirmd.transaction_history').where({ tx_hash: txHash }).orderBy('kind')
     expect(rows.map(({ kind, payload }) => [kind, payload])).toEqual(
       kinds.toSorted().map((kind) => [kind, { of: kind }]),
     )
@@ -118,7 +120,7 @@ describe('POST /v1/transactions', () => {
     expect(answers.filter(({ status }) => status === 202)).toHaveLength(1)
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(49)
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1)
-    expect(await world.db('transaction_history').where({ tx_hash: txHash })).toHaveLength(1)
+    expect(await world.db('confirmd.transaction_history').where({ tx_hash: txHash })).toHaveLength(1)
   })
 
   it('makes one row of 50 concurrent requests with 50 contents, and answers the others 409', async () => {
@@ -174,7 +176,7 @@ describe('POST /v1/transactions', () => {
     expect(status).toBe(400)
     const message = 'is a number that would lose digits; send it as a string'
     expect(body).toMatchObject({ detail: `${field} ${message}`, errors: [{ field, message }] })
-    expect(await world.db('transaction_history').where({ tx_hash: txHash })).toEqual([])
+    expect(await world.db('confirmd.transaction_history').where({ tx_hash: txHash })).toEqual([])
   })
 
   it('takes a number in any notation that keeps its value', async () => {
@@ -266,7 +268,10 @@ describe('GET /v1/transactions', () => {
       [randomHash(), randomHash()].map((txHash) => register(api.url, { txHash, kind })),
     )
     const parkedAt = '2026-11-21T09:00:00.000Z'
-    await world.db('transaction_history').where({ id: parked?.body.id }).update({ parked_at: parkedAt })
+    await world
+      .db('confirmd.transaction_history')
+      .where({ id: parked?.body.id })
+      .update({ parked_at: parkedAt })
     const found = async (query: string) =>
       (await send(`/v1/transactions?kind=${kind}&${query}`)).body['transactions']
     expect(await found('parked=true')).toMatchObject([{ id: parked?.body.id, status: 'pending', parkedAt }])
@@ -299,7 +304,7 @@ describe('around the API', () => {
       body: JSON.stringify({ txHash }),
     })
     expect(response.headers.get('x-request-id')).toBe('order-42')
-    expect(await world.db('transaction_history').where({ tx_hash: txHash }).first()).toMatchObject({
+    expect(await world.db('confirmd.transaction_history').where({ tx_hash: txHash }).first()).toMatchObject({
       correlation_id: 'order-42',
     })
   })
@@ -407,7 +412,7 @@ describe('POST /v1/transactions/batch', () => {
     expect(status).toBe(200)
     expect(results.map((each) => each.status)).toEqual([202, 400, 202])
     expect(results[1]?.problem?.errors).toMatchObject([{ field: 'payload.items[0].amount' }])
-    const rows = await world.db('transaction_history').whereIn('tx_hash', hashes)
+    const rows = await world.db('confirmd.transaction_history').whereIn('tx_hash', hashes)
     expect(Object.fromEntries(rows.map(({ tx_hash, payload }) => [tx_hash, payload]))).toEqual({
       [hashes[0] as string]: { amount: 1.5 },
       [hashes[2] as string]: { amount: 100 },
@@ -418,7 +423,7 @@ describe('POST /v1/transactions/batch', () => {
     const hashes = Array.from({ length: 1_000 }, randomHash)
     const { results } = await batch(hashes.map((txHash) => ({ txHash })))
     expect(results.map(({ transaction }) => transaction?.txHash)).toEqual(hashes)
-    const [row] = await world.db('transaction_history').whereIn('tx_hash', hashes).count()
+    const [row] = await world.db('confirmd.transaction_history').whereIn('tx_hash', hashes).count()
     expect(row?.['count']).toBe('1000')
     for (const refused of [[], [...hashes, randomHash()].map((txHash) => ({ txHash }))]) {
       const { status, body } = await batch(refused)

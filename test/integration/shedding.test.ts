@@ -36,7 +36,7 @@ async function expectAllSlotsFree(url: string): Promise<void> {
 /** Keeps every statement on the table waiting, as an overloaded database does, until released. */
 async function pauseDatabase(): Promise<{ release(): Promise<void> }> {
   const trx = await world.db.transaction()
-  await trx.raw('LOCK TABLE transaction_history IN ACCESS EXCLUSIVE MODE')
+  await trx.raw('LOCK TABLE confirmd.transaction_history IN ACCESS EXCLUSIVE MODE')
   return { release: async () => void (await trx.rollback()) }
 }
 
@@ -63,7 +63,7 @@ async function expectUnshed(url: string): Promise<void> {
 describe('a flood while the database stands still', () => {
   it('is answered 503 at once beyond the limit; what was let in is recorded, and all goes on after', async () => {
     const { url } = await world.start('api')
-    const before = await world.db('transaction_history').where({ kind: 'flood' })
+    const before = await world.db('confirmd.transaction_history').where({ kind: 'flood' })
     const pause = await pauseDatabase()
     const answers: Response[] = []
     const flood = Array.from({ length: 200 }, async () => {
@@ -84,7 +84,9 @@ describe('a flood while the database stands still', () => {
     }
     await Promise.all(flood)
     expect(answers.slice(200 - LIMIT).map(({ status }) => status)).toEqual(Array(LIMIT).fill(202))
-    expect(await world.db('transaction_history').where({ kind: 'flood' })).toHaveLength(before.length + LIMIT)
+    expect(await world.db('confirmd.transaction_history').where({ kind: 'flood' })).toHaveLength(
+      before.length + LIMIT,
+    )
     await expectAllSlotsFree(url)
     const metrics = await (await fetch(`${url}/metrics`)).text()
     expect(metrics).toContain(`confirmd_http_refused_total{reason="overloaded"} ${200 - LIMIT}`)

@@ -18,7 +18,7 @@ const stalled = () => ({
 const lost = () => ({ status: 'pending', next_check_at: new Date(0) })
 
 async function countUnchecked(db: Knex): Promise<number> {
-  const [row] = await db('transaction_history')
+  const [row] = await db('confirmd.transaction_history')
     .where({ status: 'stalled', last_checked_at: null })
     .count('* as count')
   return Number(row?.['count'])

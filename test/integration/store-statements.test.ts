@@ -30,7 +30,7 @@ describe('the statements of the store', () => {
   async function insertRows(ids: readonly string[], columns: object): Promise<void> {
     for (const id of ids) {
       const row = { id, chain: 'kaia', tx_hash: randomHash(), kind: 'order', payload: 'null', ...columns }
-      await database.db('transaction_history').insert(row)
+      await database.db('confirmd.transaction_history').insert(row)
     }
   }
 
@@ -53,7 +53,7 @@ describe('the statements of the store', () => {
       }
       await all()
       for (const table of ['processes', 'transaction_history', 'outbox', 'webhooks', 'webhook_deliveries']) {
-        await database.db.raw('ALTER TABLE ?? ADD COLUMN of_a_later_release text', [table])
+        await database.db.raw('ALTER TABLE ?? ADD COLUMN of_a_later_release text', [`confirmd.${table}`])
       }
       await all()
     } finally {
@@ -65,7 +65,7 @@ describe('the statements of the store', () => {
     ['markUnpublished', (db: Knex, ids: readonly string[]) => markUnpublished(db, ids, 1_000)],
     ['renewLeases', (db: Knex, ids: readonly string[]) => renewLeases(db, { ids, leaseMs: 1_000 })],
   ])('%s locks rows in the order of their ids, not in that of the table', async (_, work) => {
-    await database.db('transaction_history').delete()
+    await database.db('confirmd.transaction_history').delete()
     const [first, second] = [idOf(1), idOf(2)]
     const past = new Date(Date.now() - 60_000)
     await insertRows([second, first], { next_check_at: past, leased_until: past })
@@ -74,7 +74,7 @@ describe('the statements of the store', () => {
     await database.db.raw(`ALTER DATABASE ${database.name} SET enable_bitmapscan = off`)
     const scanning = openDatabase({ url: database.url, poolMax: 1, applicationName: 'test' })
     const holder = await database.db.transaction()
-    await holder('transaction_history').where({ id: first }).forUpdate().first()
+    await holder('confirmd.transaction_history').where({ id: first }).forUpdate().first()
     const waiting = work(scanning, [second, first])
     await until('it waits for the first', async () => {
       const { rows } = await database.db.raw(
@@ -82,7 +82,11 @@ describe('the statements of the store', () => {
       )
       return rows.length > 0
     })
-    const free = await database.db('transaction_history').where({ id: second }).forUpdate().skipLocked()
+    const free = await database
+      .db('confirmd.transaction_history')
+      .where({ id: second })
+      .forUpdate()
+      .skipLocked()
     await holder.commit()
     await waiting
     await scanning.destroy()
@@ -90,11 +94,11 @@ describe('the statements of the store', () => {
   })
 
   it('work that a deadlock ended is done again, also where it is of a single item', async () => {
-    await database.db('transaction_history').delete()
+    await database.db('confirmd.transaction_history').delete()
     const [first, second] = [idOf(1), idOf(2)]
     await insertRows([first, second], {})
     const lock = (trx: Knex.Transaction, id: string) =>
-      trx('transaction_history').where({ id }).forUpdate().first()
+      trx('confirmd.transaction_history').where({ id }).forUpdate().first()
     const other = await database.db.transaction()
     await other.raw("SET LOCAL deadlock_timeout = '1min'")
     await lock(other, second)
@@ -127,14 +131,14 @@ describe.runIf(postgresTools !== null)('on PostgreSQL 15', () => {
     try {
       await migrate(postgres.url)
       await db.raw(
-        `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload)
+        `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload)
          SELECT gen_random_uuid(), 'chain-' || n % 3, '0x' || md5('a' || n) || md5('b' || n), 'order', 'null'
            FROM generate_series(1, 30000) AS n`,
       )
-      await db.raw('ANALYZE transaction_history')
+      await db.raw('ANALYZE confirmd.transaction_history')
       const store = createStore(db, { chain: 'kaia' })
       const { rows } = await db.raw<{ rows: { tx_hash: string; chain: string }[] }>(
-        'SELECT tx_hash, chain FROM transaction_history ORDER BY tx_hash LIMIT 20',
+        'SELECT tx_hash, chain FROM confirmd.transaction_history ORDER BY tx_hash LIMIT 20',
       )
       for (const { tx_hash: txHash, chain } of rows) {
         expect(await store.list({ txHash, limit: 51 })).toMatchObject([{ txHash, chain }])

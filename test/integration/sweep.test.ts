@@ -80,6 +80,7 @@ describeWithBroker('a lost message', () => {
     const overdue = 450
     const { checkQueue } = brokerNames(world.prefix)
     const api = await world.start('api')
+    await until('the queues are there', async () => (await fetch(`${api.url}/readyz`)).ok)
     await api.stop()
     await insertRows(world.db, overdue, { status: 'pending', next_check_at: new Date(0) })
     await withChannel(amqpUrl(), async (channel) => {
@@ -125,7 +126,7 @@ describeWithBroker('a lost message', () => {
       expect([await sweepOnce(), await sweepOnce(), await sweepOnce(), await sweepOnce()]).toEqual([
         200, 200, 50, 0,
       ])
-      await world.db('transaction_history').update({ next_check_at: new Date(0) })
+      await world.db('confirmd.transaction_history').update({ next_check_at: new Date(0) })
       await withChannel(amqpUrl(), (channel) => channel.purgeQueue(checkQueue))
       expect(await sweepOnce()).toBe(overdue)
     } finally {
@@ -198,11 +199,11 @@ describeOnEachQueue('the slow look', (kind) => {
       method === 'klay_getTransactionReceipt' ? { kind: 'status', status: 503 } : null
     await untilRow(world.db, txHash, 'waiting', (row) => Number(row['consecutive_errors']) > 0)
     await world
-      .db('transaction_history')
+      .db('confirmd.transaction_history')
       .where({ tx_hash: txHash })
       .update({ status: 'stalled', stalled_at: new Date(0) })
     await until('it was looked at slowly', () => world.node.looks(txHash).length > 5)
-    expect(await world.db('transaction_history').where({ tx_hash: txHash }).first()).toMatchObject({
+    expect(await world.db('confirmd.transaction_history').where({ tx_hash: txHash }).first()).toMatchObject({
       status: 'stalled',
     })
   })

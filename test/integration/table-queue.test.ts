@@ -69,7 +69,10 @@ it('hands a check that one worker leaves to another one, though both look for ch
   }
   const taking: CheckHandler = async () => {
     isTaken = true
-    await database.db('transaction_history').where({ id: transaction.id }).update({ status: 'confirmed' })
+    await database
+      .db('confirmd.transaction_history')
+      .where({ id: transaction.id })
+      .update({ status: 'confirmed' })
     return { kind: 'ack' }
   }
   await open({ pollIntervalMs: 500, leaseMs: 60_000 }).consume(leaving)
@@ -105,14 +108,14 @@ it('does not renew the lease of a check that was left, so that it comes back whe
     return rows.length > 0
   }
   await database.db.transaction(async (trx) => {
-    await trx('transaction_history').where({ id: left.id }).forUpdate().first()
+    await trx('confirmd.transaction_history').where({ id: left.id }).forUpdate().first()
     leave.abort()
     await until('its lease is about to end', () => waiting('%lease_count = 0%'))
     await until('a renewal comes after that', () => waiting('%id = ANY%leased_until IS NOT NULL%'))
   })
   await until('both are through', async () => !(await waiting('%leased_until%')))
   const row = await database
-    .db('transaction_history')
+    .db('confirmd.transaction_history')
     .where({ id: left.id })
     .first(
       database.db.raw(

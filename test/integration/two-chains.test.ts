@@ -42,7 +42,7 @@ describeOnEachQueue('two chains in one database', (queue) => {
     })
 
   const rowOf = (chain: string, txHash: string) =>
-    world.db('transaction_history').where({ chain, tx_hash: txHash }).first()
+    world.db('confirmd.transaction_history').where({ chain, tx_hash: txHash }).first()
 
   it.each([true, false])(
     'give each of their own verdicts (queues of their own: %s)',
@@ -62,7 +62,7 @@ describeOnEachQueue('two chains in one database', (queue) => {
         ]),
       )
       await until('all have their verdicts', async () => {
-        const [open] = await world.db('transaction_history').whereNull('settled_at').count()
+        const [open] = await world.db('confirmd.transaction_history').whereNull('settled_at').count()
         return open?.['count'] === '0'
       })
       for (const [index, txHash] of hashes.entries()) {
@@ -83,7 +83,7 @@ describeOnEachQueue('two chains in one database', (queue) => {
     await register(api.url, { txHash: stalled, kind: 'order' })
     const longAgo = world.db.raw("now() - interval '2 days'")
     await world
-      .db('transaction_history')
+      .db('confirmd.transaction_history')
       .where({ tx_hash: stalled })
       .update({ status: 'stalled', stalled_at: longAgo, next_check_at: longAgo })
     // The same account has gone on there.

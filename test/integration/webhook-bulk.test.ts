@@ -16,7 +16,7 @@ describe('a webhook with many deliveries', () => {
   beforeEach(async () => {
     world = await createWorld('table')
     hook = await startHook()
-    await world.db('webhooks').insert({ id: WEBHOOK, url: hook.url, secret: 'whsec_AAAA' })
+    await world.db('confirmd.webhooks').insert({ id: WEBHOOK, url: hook.url, secret: 'whsec_AAAA' })
     // Statements count what they change.
     await world.db.raw('CREATE TABLE changed (rows bigint)')
     await world.db.raw(`
@@ -24,7 +24,7 @@ describe('a webhook with many deliveries', () => {
       BEGIN INSERT INTO changed SELECT count(*) FROM old_rows; RETURN NULL; END $$`)
     for (const event of ['UPDATE', 'DELETE']) {
       await world.db.raw(`
-        CREATE TRIGGER note_${event} AFTER ${event} ON webhook_deliveries
+        CREATE TRIGGER note_${event} AFTER ${event} ON confirmd.webhook_deliveries
           REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION note_changed()`)
     }
   })
@@ -37,10 +37,10 @@ describe('a webhook with many deliveries', () => {
   async function addDeliveries(count: number, status: 'pending' | 'delivered'): Promise<void> {
     await world.db.raw(
       `WITH made AS (
-         INSERT INTO webhook_deliveries (webhook_id, test, status, next_attempt_at)
+         INSERT INTO confirmd.webhook_deliveries (webhook_id, test, status, next_attempt_at)
          SELECT :id, jsonb_build_object('id', gen_random_uuid(), 'data', '{}'::jsonb), :status, now() + interval '1 day'
            FROM generate_series(1, :count) RETURNING id)
-       INSERT INTO webhook_attempts (delivery_id, attempted_at, duration_ms) SELECT id, now(), 1 FROM made`,
+       INSERT INTO confirmd.webhook_attempts (delivery_id, attempted_at, duration_ms) SELECT id, now(), 1 FROM made`,
       { id: WEBHOOK, status, count },
     )
   }
@@ -71,10 +71,10 @@ describe('a webhook with many deliveries', () => {
     expect((await call(api.url, 'DELETE')).status).toBe(404)
     expect((await call(api.url, 'PATCH', { enabled: true })).status).toBe(404)
     expect(await (await fetch(`${api.url}/v1/webhooks`)).json()).toEqual({ webhooks: [] })
-    expect(await countOf('webhook_deliveries')).toBe(DELIVERIES + 10)
+    expect(await countOf('confirmd.webhook_deliveries')).toBe(DELIVERIES + 10)
     await world.start('worker')
-    await until('all of it is gone', async () => (await countOf('webhooks')) === 0)
-    expect(await countOf('webhook_attempts')).toBe(0)
+    await until('all of it is gone', async () => (await countOf('confirmd.webhooks')) === 0)
+    expect(await countOf('confirmd.webhook_attempts')).toBe(0)
     expect(await mostInAStatement()).toBeLessThanOrEqual(MOST_IN_A_STATEMENT)
     expect(hook.requests).toEqual([])
   })
@@ -83,10 +83,10 @@ describe('a webhook with many deliveries', () => {
     await addDeliveries(10, 'delivered')
     const api = await world.start('api')
     expect((await call(api.url, 'DELETE')).status).toBe(204)
-    await world.db('webhooks').insert({
+    await world.db('confirmd.webhooks').insert({
       ...{ id: WEBHOOK.replace(/1$/, '2'), url: hook.url, secret: 'whsec_AAAA', enabled: true },
     })
-    await world.db.raw(`INSERT INTO outbox (id, transaction_id, status, kind, data)
+    await world.db.raw(`INSERT INTO confirmd.outbox (id, transaction_id, status, kind, data)
       VALUES (gen_random_uuid(), gen_random_uuid(), 'confirmed', 'order', '{}')`)
     await createStore(world.db, { chain: 'kaia' }).advance({
       ...{
@@ -100,25 +100,28 @@ describe('a webhook with many deliveries', () => {
         leaseMs: 1,
       },
     })
-    expect(await countOf('webhook_deliveries', { webhook_id: WEBHOOK })).toBe(10)
-    expect(await countOf('webhook_deliveries')).toBe(11)
+    expect(await countOf('confirmd.webhook_deliveries', { webhook_id: WEBHOOK })).toBe(10)
+    expect(await countOf('confirmd.webhook_deliveries')).toBe(11)
   })
 
   it('is sent all that waits when it is switched on again, in batches, also after a crash', async () => {
     await addDeliveries(DELIVERIES, 'pending')
-    await world.db('webhooks').update({ enabled: false, disabled_reason: 'it was off' })
+    await world.db('confirmd.webhooks').update({ enabled: false, disabled_reason: 'it was off' })
     const api = await world.start('api')
     expect(await (await call(api.url, 'PATCH', { enabled: true })).json()).toMatchObject({ enabled: true })
-    const due = world.db('webhook_deliveries').where('next_attempt_at', '<=', world.db.fn.now()).count()
+    const due = world
+      .db('confirmd.webhook_deliveries')
+      .where('next_attempt_at', '<=', world.db.fn.now())
+      .count()
     expect(Number((await due)[0]?.['count'])).toBe(MOST_IN_A_STATEMENT)
     await world.start('worker')
     const late = world
-      .db('webhook_deliveries')
+      .db('confirmd.webhook_deliveries')
       .where('next_attempt_at', '>', world.db.raw("now() + interval '1 hour'"))
     await until('none waits for tomorrow', async () => (await late.clone().limit(1)).length === 0)
     await until(
       'nothing is left to be done',
-      async () => (await countOf('webhooks', { resume_until: null })) === 1,
+      async () => (await countOf('confirmd.webhooks', { resume_until: null })) === 1,
     )
     await until('some came', () => hook.requests.length > 0)
     expect(await mostInAStatement()).toBeLessThanOrEqual(MOST_IN_A_STATEMENT)
@@ -127,8 +130,8 @@ describe('a webhook with many deliveries', () => {
   it('is not switched off by an attempt that began before it recovered', async () => {
     const store = createStore(world.db, { chain: 'kaia' })
     await addDeliveries(2, 'pending')
-    await world.db('webhook_deliveries').update({ next_attempt_at: new Date() })
-    await world.db('webhooks').update({ failing_since: new Date(Date.now() - SIX_DAYS_MS) })
+    await world.db('confirmd.webhook_deliveries').update({ next_attempt_at: new Date() })
+    await world.db('confirmd.webhooks').update({ failing_since: new Date(Date.now() - SIX_DAYS_MS) })
     const lease = () => store.leaseDeliveries({ perWebhook: 10, inHand: {}, room: 10, leaseMs: 60_000 })
     const [first] = await lease()
     const [second] = await lease()
@@ -146,7 +149,7 @@ describe('a webhook with many deliveries', () => {
     expect(await store.recordAttempt(failed)).toBe(false)
     expect(await store.loadWebhook(WEBHOOK)).toMatchObject({ enabled: true, disabledReason: null })
     // As it was: it still fails since then.
-    await world.db('webhooks').update({ failing_since: second.failingSince })
+    await world.db('confirmd.webhooks').update({ failing_since: second.failingSince })
     expect(await store.recordAttempt(failed)).toBe(true)
     expect(await store.loadWebhook(WEBHOOK)).toMatchObject({ enabled: false, disabledReason: disable.reason })
   })
@@ -155,13 +158,13 @@ describe('a webhook with many deliveries', () => {
     const store = createStore(world.db, { chain: 'kaia' })
     await addDeliveries(1, 'pending')
     await world.db.raw(`ALTER DATABASE ${world.database.name} SET deadlock_timeout = '10ms'`)
-    const delivery = await world.db('webhook_deliveries').first('id')
+    const delivery = await world.db('confirmd.webhook_deliveries').first('id')
     // Holds who changes a webhook, until the test lets go.
     await world.db.raw(`
       CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END $$`)
     await world.db.raw(`
-      CREATE TRIGGER hold AFTER UPDATE OF enabled ON webhooks FOR EACH ROW EXECUTE FUNCTION hold()`)
+      CREATE TRIGGER hold AFTER UPDATE OF enabled ON confirmd.webhooks FOR EACH ROW EXECUTE FUNCTION hold()`)
     const holding = await world.db.transaction()
     await holding.raw('SELECT pg_advisory_xact_lock(7)')
     const waiting = async (count: number) =>
@@ -183,7 +186,7 @@ describe('a webhook with many deliveries', () => {
     await holding.commit()
     expect((await switching).status).toBe(200)
     expect(await recording).toBe(false)
-    expect(await countOf('webhook_deliveries', { attempts: 1 })).toBe(1)
+    expect(await countOf('confirmd.webhook_deliveries', { attempts: 1 })).toBe(1)
     const deadlocks = await world
       .db('pg_stat_database')
       .whereRaw('datname = current_database()')

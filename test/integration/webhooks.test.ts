@@ -48,8 +48,8 @@ describe('webhooks', () => {
   })
   afterEach(async () => {
     for (const each of hooks.splice(0)) await each.stop()
-    await world.db('webhooks').delete()
-    await world.db('outbox').delete()
+    await world.db('confirmd.webhooks').delete()
+    await world.db('confirmd.outbox').delete()
   })
   afterAll(() => world.close())
 
@@ -101,7 +101,7 @@ describe('webhooks', () => {
     const headers = request.headers as Record<string, string>
     expect(new Verifier(secret).verify(request.body, headers)).toEqual(request.event)
     expect(await verifyWebhook({ headers, body: request.body, secret })).toEqual(request.event)
-    const stored = await world.db('outbox').first('id')
+    const stored = await world.db('confirmd.outbox').first('id')
     expect(request.event).toMatchObject({
       ...{ specversion: '1.0', id: stored.id, type: 'confirmd.transaction.confirmed.v1', subject: txHash },
       data: { txHash, status: 'confirmed' },
@@ -175,7 +175,7 @@ describe('webhooks', () => {
     await until('the other has everything', () => good.requests.length === 300)
     expect(await deliveries(id, '?status=delivered&limit=1')).toEqual([])
     const timedOut = await until('its attempts are logged', () =>
-      world.db('webhook_attempts').where({ status_code: null }).first(),
+      world.db('confirmd.webhook_attempts').where({ status_code: null }).first(),
     )
     expect(timedOut.error).toBe('no answer within 1000 ms')
   })
@@ -230,7 +230,7 @@ describe('webhooks', () => {
   it('an endpoint of which every attempt has failed for long is switched off', async () => {
     const target = await hook()
     const { id } = await create({ url: target.url })
-    await world.db('webhooks').update({ failing_since: new Date(Date.now() - 3_600_001) })
+    await world.db('confirmd.webhooks').update({ failing_since: new Date(Date.now() - 3_600_001) })
     target.answer = status(500)
     await settleOne()
     const found = await until('it is off', async () => {
@@ -257,15 +257,15 @@ describe('webhooks', () => {
     )
     await insertOutcomes(world.db, [{ statuses: ['confirmed'], kind: 'b' }])
     await until('they are in the feed', async () => {
-      const [found] = await world.db('outbox').whereNull('sequence').count()
+      const [found] = await world.db('confirmd.outbox').whereNull('sequence').count()
       return found?.['count'] === '0'
     })
     const target = await hook()
     const { id } = await create({ url: target.url, kinds: ['a'] })
     const aSecondEach = world.db.raw("now() - interval '1 hour' + sequence * interval '1 second'")
-    await world.db('outbox').update({ created_at: aSecondEach })
+    await world.db('confirmd.outbox').update({ created_at: aSecondEach })
     const third = await world
-      .db('outbox')
+      .db('confirmd.outbox')
       .where({ kind: 'a' })
       .orderBy('sequence')
       .offset(2)
@@ -308,7 +308,7 @@ describe('webhooks', () => {
     for (const each of [secret, rotated.body.secret]) {
       new Verifier(each).verify(body, headers as Record<string, string>)
     }
-    await world.db('webhooks').update({ previous_secret_until: new Date() })
+    await world.db('confirmd.webhooks').update({ previous_secret_until: new Date() })
     await call('POST', `/${id}/test`)
     const later = await until('another came', () => target.requests[1])
     const verify = (each: string) =>
@@ -347,9 +347,9 @@ describe('webhooks', () => {
     await insertOutcomes(world.db, [{ statuses: ['confirmed'], kind: 'a' }])
     await until(
       'it is in the feed',
-      async () => (await world.db('outbox').whereNotNull('sequence')).length === 1,
+      async () => (await world.db('confirmd.outbox').whereNotNull('sequence')).length === 1,
     )
-    expect(await world.db('webhook_deliveries')).toEqual([])
+    expect(await world.db('confirmd.webhook_deliveries')).toEqual([])
   })
 
   it.each([
@@ -370,7 +370,7 @@ describe('webhooks', () => {
 
   it('there is a bound on how many there are, since each event is for all of them', async () => {
     await world.db.raw(
-      "INSERT INTO webhooks (id, url, secret) SELECT gen_random_uuid(), 'https://example.com/', 'whsec_AA' FROM generate_series(1, 100)",
+      "INSERT INTO confirmd.webhooks (id, url, secret) SELECT gen_random_uuid(), 'https://example.com/', 'whsec_AA' FROM generate_series(1, 100)",
     )
     expect(await call('POST', '', { url: 'https://example.com/' })).toMatchObject({ status: 409 })
   })
@@ -424,7 +424,7 @@ it('slow webhooks, many together, leave a fast one its share, and a stop does no
     await until('the fast one has everything', () => good.requests.length === 30)
     await world.stopAll()
     // What was cut off comes again: nothing of it was written down as a failure of its webhook.
-    const failing = await world.db('webhooks').whereNotNull('failing_since')
+    const failing = await world.db('confirmd.webhooks').whereNotNull('failing_since')
     expect(failing).toEqual([])
   } finally {
     for (const hook of hooks) await hook.stop()

@@ -157,7 +157,7 @@ export function untilRow(
   timeoutMs?: number,
 ): Promise<Record<string, unknown>> {
   const look = async () => {
-    const row = await db('transaction_history').where({ tx_hash: txHash }).first()
+    const row = await db('confirmd.transaction_history').where({ tx_hash: txHash }).first()
     return row && condition(row) ? (row as Record<string, unknown>) : undefined
   }
   return until(`${txHash} is ${what}`, look, timeoutMs)

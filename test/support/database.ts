@@ -15,7 +15,9 @@ export interface TestDatabase {
 let made = 0
 
 export async function createTestDatabase(): Promise<TestDatabase> {
-  return createDatabase(inject('templateDatabase'))
+  const database = await createDatabase(inject('templateDatabase'))
+  await adoptEpoch(database.db)
+  return database
 }
 
 /** The same without any table. */
@@ -32,7 +34,6 @@ async function createDatabase(template: string): Promise<TestDatabase> {
   })
   const url = databaseUrl(serverUrl, name)
   const db = openDatabase({ url, poolMax: 5, applicationName: 'test' })
-  await adoptEpoch(db)
   return {
     name,
     url,

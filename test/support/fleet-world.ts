@@ -159,7 +159,7 @@ export async function createFleet(
   }
 
   const row = async (txHash: string): Promise<Row | undefined> =>
-    db('transaction_history').where({ tx_hash: txHash }).first()
+    db('confirmd.transaction_history').where({ tx_hash: txHash }).first()
 
   async function untilRow(
     txHash: string,
@@ -185,8 +185,8 @@ export async function createFleet(
     (await db('orders').where({ tx_hash: txHash })).length
 
   async function eventsOf(txHash: string): Promise<string[]> {
-    const rows: { status: string }[] = await db('outbox')
-      .whereIn('transaction_id', db('transaction_history').where({ tx_hash: txHash }).select('id'))
+    const rows: { status: string }[] = await db('confirmd.outbox')
+      .whereIn('transaction_id', db('confirmd.transaction_history').where({ tx_hash: txHash }).select('id'))
       .orderBy('position')
       .select('status')
     return rows.map(({ status }) => status)
@@ -208,7 +208,7 @@ export async function createFleet(
         kind: recordedKind,
         payload: JSON.stringify(payload),
       }))
-      await db('transaction_history').insert(rows)
+      await db('confirmd.transaction_history').insert(rows)
     },
     row,
     untilRow,
@@ -243,7 +243,7 @@ export async function createFleet(
       })
     },
     followedBlock: async () => {
-      const cursor = await db('chain_cursors').where({ chain: 'kaia' }).first('block_number')
+      const cursor = await db('confirmd.chain_cursors').where({ chain: 'kaia' }).first('block_number')
       return cursor === undefined ? -1 : Number(cursor.block_number)
     },
     close: async () => {
@@ -286,11 +286,18 @@ export async function detailOf({ url }: Pick<RoleProcess, 'url'>, id: unknown): 
 }
 
 async function migrateBy(main: string, { db, url }: TestDatabase): Promise<void> {
-  await db.raw('DROP SCHEMA public CASCADE')
-  await db.raw('CREATE SCHEMA public')
+  await db.raw('DROP SCHEMA confirmd CASCADE')
   await promisify(execFile)(process.execPath, [main, 'migrate'], {
     env: { ...process.env, DATABASE_URL: url },
   })
+  // A build before 0.2 has its tables in `public`; views that can be written to show them where the tests look.
+  await db.raw(`
+    CREATE SCHEMA IF NOT EXISTS confirmd;
+    DO $$ DECLARE name text; BEGIN
+      FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('CREATE VIEW confirmd.%I AS SELECT * FROM public.%I', name, name);
+      END LOOP;
+    END $$`)
 }
 
 function describe(row: Row | undefined): string {

@@ -32,7 +32,7 @@ export async function createFollowingWorld(): Promise<World> {
 export async function forgetAll({ db, node }: World): Promise<void> {
   node.fault = () => null
   await db.raw(
-    'TRUNCATE transaction_history, outbox, webhook_deliveries, webhook_attempts, orders, refusals, chain_cursors',
+    'TRUNCATE confirmd.transaction_history, confirmd.outbox, confirmd.webhook_deliveries, confirmd.webhook_attempts, orders, refusals, confirmd.chain_cursors',
   )
 }
 
@@ -54,7 +54,7 @@ export async function registerEnded(
 ): Promise<string> {
   const txHash = await registerWaiting(world, url, kind)
   await world
-    .db('transaction_history')
+    .db('confirmd.transaction_history')
     .where({ tx_hash: txHash })
     .update({ status, next_check_at: null, settled_at: new Date(Date.now() - 2 * 86_400_000) })
   return txHash
@@ -63,7 +63,7 @@ export async function registerEnded(
 /** Whether the follower of any process has come as far as the node's head. */
 export async function untilFollowed({ db, node }: World): Promise<void> {
   await until('the newest block is followed', async () => {
-    const cursor = await db('chain_cursors').first()
+    const cursor = await db('confirmd.chain_cursors').first()
     return cursor !== undefined && Number(cursor.block_number) >= node.head()
   })
 }

@@ -140,7 +140,7 @@ const oddHeader = fc.oneof(
     'host: a\r\nhost: b',
     'without-host: 1',
     'origin: null',
-    "x-forwarded-for: ::1, '; DROP TABLE transaction_history",
+    "x-forwarded-for: ::1, '; DROP TABLE confirmd.transaction_history",
     'x-request-id: order-42',
     'x-request-id: \u0001\u00ff',
     `x-request-id: ${'r'.repeat(500)}`,

@@ -16,6 +16,6 @@ export async function insertRows(
     payload: 'null',
     ...columns,
   }))
-  await db.batchInsert('transaction_history', rows, 500)
+  await db.batchInsert('confirmd.transaction_history', rows, 500)
   return rows.map((row) => row.tx_hash)
 }

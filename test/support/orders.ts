@@ -21,5 +21,5 @@ export async function eventsOf(
   db: Knex,
   id: unknown,
 ): Promise<{ status: string; data: { status: string } }[]> {
-  return db('outbox').where({ transaction_id: id }).orderBy('position').select('status', 'data')
+  return db('confirmd.outbox').where({ transaction_id: id }).orderBy('position').select('status', 'data')
 }

@@ -67,7 +67,10 @@ export async function createPageScene(lifecycle: Lifecycle): Promise<PageScene> 
   }
 
   async function stall({ txHash }: Told): Promise<void> {
-    await world.db('transaction_history').where({ tx_hash: txHash }).update({ retry_count: RETRY_LIMIT })
+    await world
+      .db('confirmd.transaction_history')
+      .where({ tx_hash: txHash })
+      .update({ retry_count: RETRY_LIMIT })
     await untilStatus(world.db, txHash, 'stalled')
   }
 
@@ -100,7 +103,7 @@ export async function createPageScene(lifecycle: Lifecycle): Promise<PageScene> 
   await stall(expired)
   const aWeekAgo = world.db.raw("now() - interval '7 days'")
   await world
-    .db('transaction_history')
+    .db('confirmd.transaction_history')
     .where({ id: expired.id })
     .update({ stalled_at: aWeekAgo, absent_checks: 2, next_check_at: world.db.fn.now() })
   await untilStatus(world.db, expired.txHash, 'expired')

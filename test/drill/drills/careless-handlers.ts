@@ -100,7 +100,7 @@ function makeEntries({ ledger, n, random, scaled }: DrillContext) {
 
 /** Rows that have no verdict and are not parked. */
 async function countOpen(db: Knex): Promise<number> {
-  const [row] = await db('transaction_history')
+  const [row] = await db('confirmd.transaction_history')
     .whereIn('status', ['pending', 'stalled'])
     .where({ parked_at: null })
     .count<{ count: string }[]>()

@@ -155,7 +155,10 @@ const WORKER_POINTS: Readonly<Record<string, CrashPoint>> = {
     const { worker, publishing } = await startWorker(stage)
     publishing.delayToBroker(SLOW_MS)
     const hashes = entries.map(({ txHash }) => txHash)
-    await stage.parts.db('transaction_history').whereIn('tx_hash', hashes).update({ next_check_at: LONG_AGO })
+    await stage.parts
+      .db('confirmd.transaction_history')
+      .whereIn('tx_hash', hashes)
+      .update({ next_check_at: LONG_AGO })
     await demand('the sweep has taken them', async () =>
       (await findRows(stage, entries)).every((row) => row.next_check_at?.getTime() !== LONG_AGO.getTime()),
     )
@@ -190,5 +193,8 @@ async function findRows(
   entries: readonly Entry[],
 ): Promise<{ settled_at: Date | null; next_check_at: Date | null }[]> {
   const hashes = entries.map(({ txHash }) => txHash)
-  return parts.db('transaction_history').whereIn('tx_hash', hashes).select('settled_at', 'next_check_at')
+  return parts
+    .db('confirmd.transaction_history')
+    .whereIn('tx_hash', hashes)
+    .select('settled_at', 'next_check_at')
 }

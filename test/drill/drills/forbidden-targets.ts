@@ -44,7 +44,7 @@ export const forbiddenTargets: Drill = {
     }
     const parts = await startParts(context, { settings })
     const inProduction = await drillProduction(context, parts)
-    await parts.db('webhooks').delete()
+    await parts.db('confirmd.webhooks').delete()
     const { settled, conditions: inDevelopment } = await drillDevelopment(context, parts)
     const { crashes } = context.tally
     const conditions = [
@@ -168,7 +168,7 @@ async function judgeGood(
   const wanted = found.get(good.url)?.wanted ?? 0
   const waiting = wanted - (found.get(hanging.url)?.failed ?? 0)
   const outcomes: { id: string; created_at: Date }[] = await parts
-    .db('outbox')
+    .db('confirmd.outbox')
     .where('position', '>', after)
     .select('id', 'created_at')
   const cameAtMs = new Map(good.requests.map(({ event, atMs }) => [event.id, atMs]))

@@ -95,7 +95,7 @@ export const lostBehindStalled: Drill = {
 
 async function insertStalled(db: Knex, count: number): Promise<void> {
   await db.raw(
-    `INSERT INTO transaction_history (id, chain, tx_hash, kind, payload, status, retry_count, stalled_at, next_check_at)
+    `INSERT INTO confirmd.transaction_history (id, chain, tx_hash, kind, payload, status, retry_count, stalled_at, next_check_at)
      SELECT gen_random_uuid(), 'kaia', '0x' || md5('a' || n) || md5('b' || n), 'default', 'null', 'stalled', 10, now(),
             now() - interval '1 minute'
        FROM generate_series(1, :count) AS n`,
@@ -106,7 +106,7 @@ async function insertStalled(db: Knex, count: number): Promise<void> {
 /** Recorded and due, and its message is nowhere. */
 async function insertLost(db: Knex, txHash: string, kind: string) {
   const id = uuidv7()
-  const [row]: { next_check_at: Date }[] = await db('transaction_history')
+  const [row]: { next_check_at: Date }[] = await db('confirmd.transaction_history')
     .insert({
       ...{ id, chain: 'kaia', tx_hash: txHash, kind, payload: 'null' },
       next_check_at: db.raw(`date_trunc('milliseconds', clock_timestamp())`),
@@ -125,7 +125,7 @@ async function untilPublished(
   await pollUntil(
     async () => {
       const rows: { id: string; status: string; next_check_at: Date | null }[] = await db(
-        'transaction_history',
+        'confirmd.transaction_history',
       )
         .whereIn(
           'id',
@@ -146,7 +146,7 @@ async function untilPublished(
 }
 
 async function countUnchecked(db: Knex): Promise<number> {
-  const [row] = await db('transaction_history')
+  const [row] = await db('confirmd.transaction_history')
     .where({ status: 'stalled', last_checked_at: null })
     .count('* as count')
   return Number(row?.['count'])
@@ -154,7 +154,7 @@ async function countUnchecked(db: Knex): Promise<number> {
 
 async function lockRows(db: Knex, rows: readonly { id: string }[]) {
   const trx = await db.transaction()
-  await trx('transaction_history')
+  await trx('confirmd.transaction_history')
     .whereIn(
       'id',
       rows.map(({ id }) => id),

@@ -173,7 +173,9 @@ async function countSessions(db: Knex): Promise<number> {
 }
 
 async function countSettled(db: Knex): Promise<number> {
-  const [row] = await db('transaction_history').whereNotNull('settled_at').count<{ count: string }[]>()
+  const [row] = await db('confirmd.transaction_history')
+    .whereNotNull('settled_at')
+    .count<{ count: string }[]>()
   return Number(row?.count)
 }
 
@@ -185,7 +187,7 @@ function judgeLeft(pair: PostgresPair): Promise<Condition> {
 }
 
 async function judgeEpochs(db: Knex): Promise<Condition> {
-  const epochs: number[] = await db('feed_epochs').orderBy('epoch').pluck('epoch')
+  const epochs: number[] = await db('confirmd.feed_epochs').orderBy('epoch').pluck('epoch')
   const isNext = epochs.length === 2
   return { text: `the promoted database began an epoch of its own (${epochs.join(', ')})`, passed: isNext }
 }

@@ -39,9 +39,9 @@ export const rpcDown: Drill = {
 async function nothingDecided(db: Knex, expected: number): Promise<Condition> {
   const { rows } = await db.raw<{ rows: { untouched: string; events: string; looks: number }[] }>(`
     SELECT count(*) FILTER (WHERE status = 'pending' AND retry_count = 0 AND parked_at IS NULL) AS untouched,
-           (SELECT count(*) FROM outbox) AS events,
+           (SELECT count(*) FROM confirmd.outbox) AS events,
            min(consecutive_errors) AS looks
-      FROM transaction_history`)
+      FROM confirmd.transaction_history`)
   const { untouched, events, looks } = rows[0] ?? { untouched: '0', events: '0', looks: 0 }
   return {
     text: `while it was down all ${expected} stayed pending with no attempt spent (at least ${looks} looks failed each)`,

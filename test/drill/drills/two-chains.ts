@@ -59,7 +59,7 @@ export const twoChains: Drill = {
       chains.second,
       broken ? await buildUnscoped(parts.folder) : undefined,
     )
-    await demand('both chains are bound', async () => (await db('chains')).length === 2)
+    await demand('both chains are bound', async () => (await db('confirmd.chains')).length === 2)
 
     const conditions: Condition[] = []
     const secondChain = chains.second.name

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { type RoleProcess, startRole } from '../../../src/dev/role-process.ts'
 import { createTemporaryFolder } from '../../../src/dev/temporary-folder.ts'
 import type { Drill, DrillContext } from '../drill.ts'
@@ -11,7 +10,6 @@ import { settleAndJudge } from '../settled.ts'
 
 const WORKERS = 2
 const APIS = 2
-const HANDLERS = fileURLToPath(new URL('../handlers/orders-of-older-release.js', import.meta.url))
 /** Old, new, old again, new again. */
 const ROLLS = ['new', 'old', 'new'] as const
 const PAUSE_MS = 2_000
@@ -30,10 +28,8 @@ export const twoVersions: Drill = {
     lifecycle.add('folder of the older release', folder.remove)
     const older = await buildOlderRelease(folder.path)
     const parts = await startParts(context, { migrateWith: older.main })
-    // The older release knows neither labels nor kinds without a write.
-    const environment = { ...parts.environment, RPC_URLS: parts.node.url, HANDLERS }
     const start = (role: 'api' | 'worker', version: Version) =>
-      startRole(role, environment, {
+      startRole(role, parts.environment, {
         keepLine: ({ level }) => level > 40,
         ...(version === 'old' ? { main: older.main } : {}),
       })

@@ -66,7 +66,7 @@ export const waitTier: Drill = {
 
 /** Their checks are in the tier; some share a message. */
 async function countWaiting(db: Knex): Promise<number> {
-  const [row] = await db('transaction_history')
+  const [row] = await db('confirmd.transaction_history')
     .where('retry_count', '>', 0)
     .where('next_check_at', '>', db.fn.now())
     .count('* as count')

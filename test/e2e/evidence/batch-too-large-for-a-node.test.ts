@@ -48,7 +48,10 @@ async function expectSettled(requestFault: RequestFault, count = COUNT): Promise
     const confirmed = () => fleet.db('orders').whereIn('tx_hash', hashes).select('tx_hash')
     await until('all are settled', async () => (await confirmed()).length === count, WAIT_MS).catch(
       async (late) => {
-        const [row] = await fleet.db('transaction_history').where({ status: 'pending' }).select('last_error')
+        const [row] = await fleet
+          .db('confirmd.transaction_history')
+          .where({ status: 'pending' })
+          .select('last_error')
         throw new Error(`${String(late)}: only ${(await confirmed()).length}; ${String(row?.last_error)}`)
       },
     )

@@ -34,7 +34,7 @@ async function createConstraints(fleet: Fleet): Promise<void> {
       DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_ledger();
     CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN RAISE EXCEPTION 'the audit refuses this event'; END $$;
-    CREATE TRIGGER refusing BEFORE INSERT ON outbox
+    CREATE TRIGGER refusing BEFORE INSERT ON confirmd.outbox
       FOR EACH ROW WHEN (NEW.kind = 'both') EXECUTE FUNCTION refuse_event()`)
 }
 

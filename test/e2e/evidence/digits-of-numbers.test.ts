@@ -44,7 +44,7 @@ describeWithBroker('a payload with a number', () => {
   /** Whether the row holds exactly the numbers of the text: PostgreSQL reads them as they are written. */
   async function isStoredAs(txHash: string, payload: string): Promise<boolean> {
     const { rows } = await fleet.db.raw<{ rows: { same: boolean }[] }>(
-      'SELECT payload = CAST(? AS jsonb) AS same FROM transaction_history WHERE tx_hash = ?',
+      'SELECT payload = CAST(? AS jsonb) AS same FROM confirmd.transaction_history WHERE tx_hash = ?',
       [payload, txHash],
     )
     return rows[0]?.same ?? false
@@ -84,7 +84,7 @@ describeWithBroker('a payload with a number', () => {
       // Each is recorded, or in the queue of what was set aside.
       await until('all messages are dealt with', async () => {
         const { messageCount } = await channel.checkQueue(`${fleet.prefix}.Q.PARKED`)
-        const recorded = await fleet.db('transaction_history').whereIn('tx_hash', hashes)
+        const recorded = await fleet.db('confirmd.transaction_history').whereIn('tx_hash', hashes)
         return messageCount + recorded.length === hashes.length
       })
     })

@@ -38,7 +38,7 @@ async function expectSmall(fleet: Fleet, running: RoleProcess, txHash: string): 
   const { id, last_error: lastError } = (await fleet.row(txHash)) ?? {}
   expect(String(lastError).length).toBeLessThanOrEqual(MAX_ERROR_CHARS)
   const { rows } = await fleet.db.raw<{ rows: { chars: number }[] }>(
-    'SELECT length(t::text) AS chars FROM transaction_history AS t WHERE tx_hash = ?',
+    'SELECT length(t::text) AS chars FROM confirmd.transaction_history AS t WHERE tx_hash = ?',
     [txHash],
   )
   expect(rows[0]?.chars).toBeLessThan(MAX_CHARS)

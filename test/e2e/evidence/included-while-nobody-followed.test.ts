@@ -31,7 +31,7 @@ describe.concurrent('an expired transaction that is included while no process ru
       fleet.chain.include(inLastBlock)
       fleet.chain.mine(gapBlocks)
       // Only the follower is to find them: no slow check is due.
-      await fleet.db('transaction_history').update({ next_check_at: null })
+      await fleet.db('confirmd.transaction_history').update({ next_check_at: null })
       await fleet.start('worker', { STALLED_CHECK_INTERVAL_MS: NEVER_MS })
       for (const each of [txHash, inLastBlock]) await fleet.untilConfirmedOnce(each, { events: EVENTS })
     } finally {

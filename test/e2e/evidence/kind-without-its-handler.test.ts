@@ -71,8 +71,8 @@ describe.concurrent('a kind whose last handler has been gone for long', () => {
       await able.stop()
       await fleet.db.raw(`
         DO $$ BEGIN
-          IF to_regclass('handled_kinds') IS NOT NULL THEN
-            UPDATE handled_kinds SET last_seen_at = now() - interval '10 minutes';
+          IF to_regclass('confirmd.handled_kinds') IS NOT NULL THEN
+            UPDATE confirmd.handled_kinds SET last_seen_at = now() - interval '10 minutes';
           END IF;
         END $$`)
       await fleet.start('worker', WITHOUT_HANDLERS)

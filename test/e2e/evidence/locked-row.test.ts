@@ -19,7 +19,7 @@ interface Lock {
 const LOCKS: readonly Lock[] = [
   {
     name: 'updates',
-    take: (trx, id) => trx('transaction_history').where({ id }).update({ correlation_id: 'seen' }),
+    take: (trx, id) => trx('confirmd.transaction_history').where({ id }).update({ correlation_id: 'seen' }),
     isHarmless: false,
   },
   {
@@ -35,7 +35,7 @@ describeOnEachQueue('while a backend', (kind) => {
 
   beforeAll(async () => {
     fleet = await createFleet(kind, { FOLLOW_BLOCKS: 'on' })
-    await fleet.db.raw('CREATE TABLE shipments (transaction_id uuid REFERENCES transaction_history)')
+    await fleet.db.raw('CREATE TABLE shipments (transaction_id uuid REFERENCES confirmd.transaction_history)')
     api = await fleet.start('api')
     await fleet.start('worker')
   })
@@ -49,12 +49,15 @@ describeOnEachQueue('while a backend', (kind) => {
   }
 
   async function checksOf(hashes: readonly string[]): Promise<number[]> {
-    const rows = await fleet.db('transaction_history').whereIn('tx_hash', hashes).select('retry_count')
+    const rows = await fleet
+      .db('confirmd.transaction_history')
+      .whereIn('tx_hash', hashes)
+      .select('retry_count')
     return rows.map(({ retry_count: count }) => Number(count))
   }
 
   async function confirmedOf(hashes: readonly string[]): Promise<number> {
-    const ours = fleet.db('transaction_history').whereIn('tx_hash', hashes)
+    const ours = fleet.db('confirmd.transaction_history').whereIn('tx_hash', hashes)
     return (await ours.where({ status: 'confirmed' }).select('id')).length
   }
 

@@ -12,12 +12,14 @@ import type { ChainName } from './processes.ts'
  * `createOrderTables` must have made the orders.
  */
 export async function openSqlStore(db: Knex, clock: SettableClock): Promise<ModelStore<Knex.Transaction>> {
-  await db.raw('TRUNCATE transaction_history, outbox, webhook_deliveries, webhook_attempts, orders')
+  await db.raw(
+    'TRUNCATE confirmd.transaction_history, confirmd.outbox, confirmd.webhook_deliveries, confirmd.webhook_attempts, orders',
+  )
   await clock.set(0)
   let passedMs = 0
 
   async function transactions(): Promise<Transaction[]> {
-    const rows: TransactionRow[] = await db('transaction_history').orderBy('id')
+    const rows: TransactionRow[] = await db('confirmd.transaction_history').orderBy('id')
     return rows.map(toTransaction)
   }
 
@@ -41,7 +43,8 @@ export async function openSqlStore(db: Knex, clock: SettableClock): Promise<Mode
     transactions,
     state: async () => {
       const orders: string[] = await db('orders').pluck('transaction_id')
-      const events: { transaction_id: string; status: string }[] = await db('outbox').orderBy('position')
+      const events: { transaction_id: string; status: string }[] =
+        await db('confirmd.outbox').orderBy('position')
       return {
         transactions: await transactions(),
         orders,
