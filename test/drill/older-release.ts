@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /** The release before this one, as long as there is no real one: the first commit with the schema of 0.2. */
-const PREVIOUS_COMMIT = 'SCHEMA_COMMIT'
+const PREVIOUS_COMMIT = '1b2fe9c'
 
 export interface OlderRelease {
   readonly commit: string
