@@ -80,7 +80,12 @@ describeWithBroker('a lost message', () => {
     const overdue = 450
     const { checkQueue } = brokerNames(world.prefix)
     const api = await world.start('api')
-    await until('the queues are there', async () => (await fetch(`${api.url}/readyz`)).ok)
+    await until('the queue is there', () =>
+      withChannel(amqpUrl(), (channel) => channel.checkQueue(checkQueue)).then(
+        () => true,
+        () => false,
+      ),
+    )
     await api.stop()
     await insertRows(world.db, overdue, { status: 'pending', next_check_at: new Date(0) })
     await withChannel(amqpUrl(), async (channel) => {
