@@ -58,7 +58,7 @@ async function untilReady(workers: readonly RoleProcess[]): Promise<void> {
 /** How many have their verdict: each leaves one event. */
 export async function countSettled(db: Knex): Promise<number> {
   const { rows } = await db.raw<{ rows: { settled: string }[] }>(
-    'SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS settled FROM outbox_position_seq',
+    'SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS settled FROM confirmd.outbox_position_seq',
   )
   return Number(rows[0]?.settled)
 }
