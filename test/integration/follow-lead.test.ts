@@ -1,5 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { lead } from '../../src/store/leadership.ts'
 import { untilStatus, type World } from '../support/confirmd.ts'
+import { createTestDatabase } from '../support/database.ts'
 import { createFollowingWorld, forgetAll, registerWaiting } from '../support/following.ts'
 import { until } from '../support/until.ts'
 
@@ -48,5 +50,18 @@ describe('the lead to follow the chain', () => {
     world.node.include(txHash)
     await untilStatus(world.db, txHash, 'confirmed')
     expect(log.some(({ msg }) => msg.startsWith('the lead to follow the chain is given up'))).toBe(false)
+  })
+
+  it('is not taken on a database that can only be read, as a primary is that came back as a standby', async () => {
+    const { name, url, db, drop } = await createTestDatabase()
+    try {
+      await db.raw('ALTER DATABASE ?? SET default_transaction_read_only = on', [name])
+      const work = vi.fn<() => Promise<void>>()
+      const { signal } = new AbortController()
+      await expect(lead(url, 'test', work, signal)).rejects.toThrow('the database can only be read')
+      expect(work).not.toHaveBeenCalled()
+    } finally {
+      await drop()
+    }
   })
 })
