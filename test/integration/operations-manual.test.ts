@@ -199,6 +199,7 @@ describe.runIf(isPossible)('docs/operations.md', () => {
     expect(await run('Look first', 4)).toContain('confirmd start')
     expect(await run('Look first', 5)).toMatch(/processes[\s\S]*ok +database/)
     expect(await run('Sizes')).toContain('transaction_history')
+    expect(await run('Standbys and failover', 1)).toMatch(/synchronous_standby_names[\s\S]*sync_state/)
 
     expect(await run('Change a key or a secret', 1)).toMatch(/^shop-2:[0-9a-f]{64}$/m)
     const hook = (await (
