@@ -103,6 +103,11 @@ describe.runIf(programs !== null)('doctor, of standbys', () => {
         receiver.kill('SIGTERM')
         await ended
       }
+      // The server notices that its reader has ended some moments later, and keeps the slot until then.
+      await until('the slot is free', async () => {
+        const held = await db('pg_replication_slots').where({ active: true })
+        return held.length === 0
+      })
       await db.raw(`SELECT pg_drop_replication_slot('subscriber')`)
       await folder.remove()
     }
