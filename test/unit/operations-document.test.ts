@@ -62,7 +62,16 @@ describe('docs/operations.md', () => {
 
   it('names settings that there are', () => {
     const variables = SETTING_LIST.map(({ variable }) => variable)
-    const commands = ['DATABASE_URL', 'ADMIN_URL', 'CONFIRMD_URL', 'CONFIRMD_KEY', 'CREATE', 'LISTEN', 'FROM']
+    const commands = [
+      'DATABASE_URL',
+      'ADMIN_URL',
+      'STANDBY_URL',
+      'CONFIRMD_URL',
+      'CONFIRMD_KEY',
+      'CREATE',
+      'LISTEN',
+      'FROM',
+    ]
     for (const [, name = ''] of operationsText.matchAll(/`([A-Z]{2,}(?:_[A-Z]+)*)`/g)) {
       expect([...variables, ...commands]).toContain(name)
     }
