@@ -6,7 +6,7 @@ import type { EventExchange } from './flows/announcement.ts'
 import { checkSlowly } from './flows/check-slowly.ts'
 import { createConfirm } from './flows/confirm.ts'
 import { createDeliver } from './flows/deliver.ts'
-import { withBoundedEvents } from './flows/event-size.ts'
+import { type EncodedExchange, withBoundedEvents } from './flows/event-size.ts'
 import type { Kinds } from './flows/kinds.ts'
 import { createRelay } from './flows/relay.ts'
 import type { Report } from './flows/report.ts'
@@ -34,7 +34,7 @@ export interface WorkingParts {
   readonly handlers: ReadonlyMap<string, BusinessHandler>
   readonly queue: CheckQueue
   /** Null where there is no broker. */
-  readonly exchange: EventExchange | null
+  readonly exchange: EncodedExchange | null
   readonly metrics: Metrics
   readonly tracing: Tracing
 }

@@ -40,8 +40,8 @@ export interface Rabbit {
   readonly exchange: {
     /** Whether the broker is there and takes messages. */
     isReady(): boolean
-    /** Resolves when the broker has confirmed it; whether anybody listens is not its matter. */
-    publish(event: CloudEvent, routingKey: string): Promise<void>
+    /** Resolves when the broker has confirmed it; whether anybody listens is not its matter. @param content its JSON */
+    publish(event: CloudEvent, routingKey: string, content: Buffer): Promise<void>
   }
 }
 
@@ -173,11 +173,11 @@ export function openRabbit(options: RabbitOptions): Rabbit {
     return found
   }
 
-  function publishEvent(event: CloudEvent, routingKey: string): Promise<void> {
+  function publishEvent(event: CloudEvent, routingKey: string, content: Buffer): Promise<void> {
     return publisher.publish({
       exchange: names.eventsExchange,
       routingKey,
-      content: Buffer.from(JSON.stringify(event)),
+      content,
       correlationId: null,
       ...(event.traceparent === undefined ? {} : { headers: { traceparent: event.traceparent } }),
       properties: {

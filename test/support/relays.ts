@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import pino from 'pino'
 import { openRabbit } from '../../src/broker/rabbit.ts'
 import type { NewEvent } from '../../src/domain/event.ts'
+import { withBoundedEvents } from '../../src/flows/event-size.ts'
 import { createRelay } from '../../src/flows/relay.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { provideAnnounced } from '../../src/store/event-cursors.ts'
@@ -72,7 +73,7 @@ export async function startRelays(
         chain: 'kaia',
         prefix: world.prefix,
         store: createStore(db, { chain: 'kaia' }),
-        exchange,
+        exchange: withBoundedEvents(exchange, log),
         observer,
         onDeliveries: () => undefined,
         log,
