@@ -135,17 +135,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
       ...given,
     }
     const used = channel
-    // The keys of events are as many as there are kinds.
-    const route = properties.mandatory ? `${exchange} with key ${routingKey}` : exchange
     entry.channel = used
     try {
       used.publish(exchange, routingKey, content, properties, (error: unknown) => {
         if (error) {
           entry.settle(new PublishError('the broker refused the message'))
-          if (used === channel) refused(route)
+          if (used === channel) refused(entry.message)
           return
         }
-        taken(route)
+        taken(entry.message)
         if (entry.returned) {
           entry.settle(new PublishError(`no queue is bound to ${exchange} with key ${routingKey}`))
         } else entry.settle()
@@ -155,7 +153,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
-  function refused(route: string): void {
+  function refused(message: OutgoingMessage): void {
+    const route = routeOf(message)
     const now = performance.now()
     const since = refusedSince.get(route) ?? now
     refusedSince.set(route, since)
@@ -166,9 +165,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
     leaveChannel(`messages to ${route} have been refused for ${forMs} ms`)
   }
 
-  function taken(route: string): void {
-    if (refusedSince.delete(route)) refusedMs = REFUSED_MS.first
+  function taken(message: OutgoingMessage): void {
+    if (refusedSince.size > 0 && refusedSince.delete(routeOf(message))) refusedMs = REFUSED_MS.first
   }
 
   return { attach, publish, flush }
+}
+
+/** What is refused together. The keys of events, which need not find a queue, are as many as there are kinds. */
+function routeOf({ exchange, routingKey, properties }: OutgoingMessage): string {
+  return properties?.mandatory === false ? exchange : `${exchange} with key ${routingKey}`
 }
