@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ChannelModel, connect } from 'amqplib'
 import { type AmqpUrls, createHostRotation, hostOf } from './hosts.ts'
 import { TopologyMismatchError } from './topology.ts'
+import { within } from './within.ts'
 
 export interface BrokerLog {
   info(fields: object, message: string): void
@@ -110,7 +111,10 @@ export function openConnection(options: ConnectionOptions): BrokerConnection {
     try {
       if (stopping.signal.aborted) throw new Error('it stops')
       const failed = lost.then((error) => Promise.reject(error))
-      await within(setupMs, Promise.race([options.setup(model, (reason) => drop(model, reason)), failed]))
+      const setup = options.setup(model, (reason) => drop(model, reason))
+      await within(setupMs, Promise.race([setup, failed]), () => {
+        return new Error(`the connection was not set up within ${setupMs} ms`)
+      })
     } catch (error) {
       model.close().catch(() => undefined)
       throw error
@@ -156,19 +160,6 @@ export function openConnection(options: ConnectionOptions): BrokerConnection {
 function backoffMs(rounds: number, random: () => number): number {
   const { first, longest, jitter } = BACKOFF_MS
   return Math.min(longest, first * 2 ** (rounds - 1)) * (1 - jitter * random())
-}
-
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  const limit = new AbortController()
-  const late = sleep(ms, undefined, { signal: limit.signal }).then(() => {
-    throw new Error(`the connection was not set up within ${ms} ms`)
-  })
-  late.catch(() => undefined)
-  try {
-    await Promise.race([work, late])
-  } finally {
-    limit.abort()
-  }
 }
 
 function withHeartbeat(url: string): string {

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Channel, ConfirmChannel, GetMessage } from 'amqplib'
 import { correlationIdOf } from './correlation-id.ts'
 import { PublishError } from './publisher.ts'
 import { PARK_REASON_HEADER } from './rabbit.ts'
 import type { BrokerSession } from './session.ts'
 import { brokerNames } from './topology.ts'
+import { within } from './within.ts'
 
 /** A message that was set aside, held by us: nobody else gets it until it is let go. */
 export interface ParkedMessage {
@@ -105,7 +105,6 @@ async function publishConfirmed(
     isReturned = true
   }
   channel.on('return', onReturn)
-  const limit = new AbortController()
   try {
     const confirmed = new Promise<void>((resolve, reject) => {
       const options = { persistent: true, mandatory: true, contentType: 'application/json', ...properties }
@@ -114,14 +113,11 @@ async function publishConfirmed(
         else resolve()
       })
     })
-    const late = sleep(CONFIRM_TIMEOUT_MS, undefined, { signal: limit.signal }).then(() => {
-      throw new PublishError(`no confirm within ${CONFIRM_TIMEOUT_MS} ms`)
+    await within(CONFIRM_TIMEOUT_MS, confirmed, () => {
+      return new PublishError(`no confirm within ${CONFIRM_TIMEOUT_MS} ms`)
     })
-    late.catch(() => undefined)
-    await Promise.race([confirmed, late])
     if (isReturned) throw new PublishError(`no queue is bound to ${exchange} with key ${routingKey}`)
   } finally {
-    limit.abort()
     channel.off('return', onReturn)
   }
 }
