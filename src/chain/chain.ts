@@ -74,7 +74,7 @@ const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 const PING_INTERVAL_MS = 10_000
 
 /** Why no node can be used, if those that answer are all on another chain; null if one is on ours or none answers. */
-async function demandOurChain(nodes: readonly ChainNode[]): Promise<Error | null> {
+async function findWrongChain(nodes: readonly ChainNode[]): Promise<Error | null> {
   const checked = await Promise.allSettled(nodes.map((node) => node.checkChain()))
   if (checked.some(({ status }) => status === 'fulfilled')) return null
   const [wrong] = checked.flatMap((each) =>
@@ -125,7 +125,7 @@ export function openChain(options: ChainOptions): Chain {
     onChanged: options.onAnnouncing,
   })
   // A node on another chain is said at the start, not only when it is first needed; failures are met later anyway.
-  void demandOurChain(nodes).then((error) => {
+  void findWrongChain(nodes).then((error) => {
     if (error) options.onWrongChain(error)
   })
   return {

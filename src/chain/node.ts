@@ -52,34 +52,15 @@ export interface ChainNodeOptions {
   readonly clock: () => Date
 }
 
+type Ask = <T>(method: string, params: readonly unknown[], read: (answer: unknown) => T) => Promise<T>
+
 export function createChainNode(transport: CallTransport, options: ChainNodeOptions): ChainNode {
   const { provider, heads, recentHeadMs, clock } = options
   const name = transport.node
   const nowMs = () => clock().getTime()
   let lastHead: { head: Header; readAtMs: number } | null = null
 
-  const checkAnchor = createAnchorCheck({
-    ...options,
-    node: name,
-    nowMs,
-    readHeader: (blockNumber) => askHeaderUnchecked(blockNumber),
-    readHead: () => askHeadUnchecked(),
-  })
-
-  async function ask<T>(
-    method: string,
-    params: readonly unknown[],
-    read: (answer: unknown) => T,
-  ): Promise<T> {
-    await checkAnchor()
-    return askUnchecked(method, params, read)
-  }
-
-  async function askUnchecked<T>(
-    method: string,
-    params: readonly unknown[],
-    read: (answer: unknown) => T,
-  ): Promise<T> {
+  const askUnchecked: Ask = async (method, params, read) => {
     const answer = await transport.call(method, params)
     try {
       return read(answer)
@@ -88,22 +69,29 @@ export function createChainNode(transport: CallTransport, options: ChainNodeOpti
       throw new RpcError('malformed', { node: name, method }, error.message, { cause: error })
     }
   }
-
-  const askHeaderUnchecked = (blockNumber: number) =>
-    askUnchecked(RPC_METHODS.header, [hex(blockNumber)], (answer) =>
+  const headerBy = (by: Ask) => (blockNumber: number) =>
+    by(RPC_METHODS.header, [hex(blockNumber)], (answer) =>
       readHeader({ blockNumber, nowMs: nowMs() }, answer),
     )
-  const askHeadUnchecked = () =>
-    askUnchecked(RPC_METHODS.header, ['latest'], (answer) => readHead({ nowMs: nowMs() }, answer))
+  const newestBy = (by: Ask) => () =>
+    by(RPC_METHODS.header, ['latest'], (answer) => readHead({ nowMs: nowMs() }, answer))
 
-  const askHeader = shared(async (blockNumber: number) => {
-    await checkAnchor()
-    return askHeaderUnchecked(blockNumber)
+  const checkAnchor = createAnchorCheck({
+    ...options,
+    node: name,
+    nowMs,
+    readHeader: headerBy(askUnchecked),
+    readHead: newestBy(askUnchecked),
   })
+  const ask: Ask = async (method, params, read) => {
+    await checkAnchor()
+    return askUnchecked(method, params, read)
+  }
+  const askHeader = shared(headerBy(ask))
+  const askNewest = newestBy(ask)
 
   const askHead = shared(async () => {
-    await checkAnchor()
-    const head = await askHeadUnchecked()
+    const head = await askNewest()
     if (!heads.isPlausible(head) && (await askHeader(head.number))?.hash !== head.hash) {
       const call = { node: name, method: RPC_METHODS.header }
       const problem = `its head ${head.number} is not plausible: no node was near it, and it does not have the block`
