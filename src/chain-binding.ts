@@ -34,9 +34,11 @@ export async function openChainBinding(
         onFatal(error as Error)
         throw error
       }
-      if (!isTrusted) await rebindChain(db, name, anchor)
-      if (!isTrusted) bound = { ...bound, anchor }
-      isTrusted = true
+      if (!isTrusted) {
+        await rebindChain(db, name, anchor)
+        bound = { ...bound, anchor }
+        isTrusted = true
+      }
       log.info(
         { chain: name, chainId, anchor: bound.anchor },
         'the chain is bound to its name in this database',
