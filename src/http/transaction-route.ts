@@ -33,23 +33,16 @@ export function addTransactionRoute(app: TypedApp, { load, list, feed }: OneTran
     async (request, reply) => {
       const { id: name } = request.params
       const { wait, chain, kind } = request.query
-      const found = name.startsWith('0x')
-        ? await list({
-            txHash: name,
-            ...(chain ? { chain } : {}),
-            ...(kind ? { kind } : {}),
-            limit: MAX_CHOICES,
-          })
-        : [{ id: name }]
-      if (found.length > 1) {
-        const transactions = (found as Transaction[]).map((each) => ({
-          ...{ id: each.id, chain: each.chain, kind: each.kind, status: each.status },
-        }))
-        return reply.code(300).send({ transactions })
+      let id = name
+      if (name.startsWith('0x')) {
+        const which = { ...(chain ? { chain } : {}), ...(kind ? { kind } : {}) }
+        const [only, ...others] = await list({ txHash: name, ...which, limit: MAX_CHOICES })
+        if (!only) throw notFound(name)
+        if (others.length > 0) return reply.code(300).send({ transactions: [only, ...others].map(toChoice) })
+        id = only.id
       }
-      const [{ id } = { id: null }] = found
-      const now = id === null ? null : await load(id)
-      if (!now || id === null) throw notFound(name)
+      const now = await load(id)
+      if (!now) throw notFound(name)
       if (wait === 0 || now.transaction.status !== 'pending') return viewDetail(now.transaction, now.looks)
       await feed.waitUntilDecided(id, wait * 1_000, goneSignal(reply))
       const then = await load(id)
@@ -57,4 +50,8 @@ export function addTransactionRoute(app: TypedApp, { load, list, feed }: OneTran
       return viewDetail(then.transaction, then.looks)
     },
   )
+}
+
+function toChoice({ id, chain, kind, status }: Transaction) {
+  return { id, chain, kind, status }
 }
