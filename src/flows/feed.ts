@@ -137,8 +137,8 @@ export function createFeed({ store, log }: FeedDependencies): Feed {
 
   async function readPage({ skipPruned, ...query }: FeedQuery): Promise<ReadPage> {
     // Before the events: what is numbered after this look is found again by the next one.
-    const { numbered } = await store.readCursors()
-    const problem = cursorProblem(query.after, await store.readEpochs())
+    const [{ numbered }, epochs] = await Promise.all([store.readCursors(), store.readEpochs()])
+    const problem = cursorProblem(query.after, epochs)
     if (problem !== null) throw new CursorAheadError(problem)
     const isFiltered = query.kind !== undefined || query.status !== undefined
     const until = isFiltered ? await store.endOfScan({ after: query.after, events: MAX_SCANNED }) : null
