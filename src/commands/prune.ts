@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { countAllPrunable, prune, readAge } from '../prune.ts'
-import { listChains } from '../store/chain-names.ts'
+import { listChainsInUse } from '../store/chain-names.ts'
 import { commandConfig, withOpenDatabase } from './context.ts'
 import { CommandError, EXIT } from './exit.ts'
 import { print } from './output.ts'
@@ -42,7 +42,7 @@ export async function runPrune(options: PruneCommandOptions): Promise<void> {
 
 /** A name that was mistyped would delete nothing, and nobody would know. */
 async function checkChain(db: Knex, chain: string): Promise<void> {
-  const chains = await listChains(db)
+  const chains = await listChainsInUse(db)
   if (chains.includes(chain)) return
   const known = chains.length > 0 ? `; there are ${chains.join(', ')}` : ''
   throw new CommandError(EXIT.failed, `there are no transactions of chain ${chain} in the database${known}`)

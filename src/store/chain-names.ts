@@ -2,13 +2,13 @@ import type { Knex } from 'knex'
 import { raw } from './statement.ts'
 
 /** The names of the chains of which there are transactions; by the index, not by the rows. */
-export async function listChains(db: Knex): Promise<readonly string[]> {
-  const { rows } = await raw<{ rows: { chain: string }[] }>(db, `${CHAINS} ORDER BY chain`)
+export async function listChainsInUse(db: Knex): Promise<readonly string[]> {
+  const { rows } = await raw<{ rows: { chain: string }[] }>(db, `${CHAINS_IN_USE} ORDER BY chain`)
   return rows.map(({ chain }) => chain)
 }
 
 /** Each step of the recursion looks up the next chain in the index that begins with it. */
-export const CHAINS = `
+export const CHAINS_IN_USE = `
   WITH RECURSIVE chains AS (
     (SELECT chain FROM :schema:.transaction_history ORDER BY chain LIMIT 1)
     UNION ALL

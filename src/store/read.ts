@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import type { Look } from '../domain/look.ts'
 import type { Transaction, TransactionStatus } from '../domain/transaction.ts'
-import { CHAINS } from './chain-names.ts'
+import { CHAINS_IN_USE } from './chain-names.ts'
 import { type StoredLook, toLook } from './looks.ts'
 import { qualified, schemaOf } from './schema.ts'
 import { prepared } from './statement.ts'
@@ -128,7 +128,7 @@ function selected(db: Knex, which: TransactionSelection) {
     query.where('tx_hash', which.txHash.toLowerCase())
     // The index begins with the chain: one look-up for each. PostgreSQL before 18 would read all of the index.
     if (which.chain === undefined) {
-      query.whereRaw(`chain = ANY(ARRAY(${CHAINS}))`, { schema: schemaOf(db) })
+      query.whereRaw(`chain = ANY(ARRAY(${CHAINS_IN_USE}))`, { schema: schemaOf(db) })
     }
   }
   if (which.chain !== undefined) query.where('chain', which.chain)
