@@ -1,6 +1,6 @@
 import { sqlStateOf } from './statement-errors.ts'
 
-const DEADLOCK_DETECTED = '40P01'
+export const DEADLOCK_DETECTED = '40P01'
 const MAX_ATTEMPTS = 3
 
 /**

@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import { type BlockerWatch, createBlockerWatch } from './blocker-watch.ts'
 import { type ConcurrentIndexes, concurrentIndexes } from './concurrent-indexes.ts'
 import { openDatabase } from './database.ts'
+import { DEADLOCK_DETECTED } from './deadlock.ts'
 import { isConcurrent, listMigrations, loadMigration } from './migration-files.ts'
 import { takeMigrationLock, tryMigrationLock } from './migration-lock.ts'
 import { hasSchema, hasTable, qualified } from './schema.ts'
@@ -48,7 +49,6 @@ const LOCK_POLICY: LockPolicy = { timeoutMs: 2_000, pauseMs: 3_000, maxAttempts:
 const CLIENT_CHECK_MS = 500
 
 const LOCK_NOT_AVAILABLE = '55P03'
-const DEADLOCK_DETECTED = '40P01'
 
 /**
  * Runs the migrations of a folder that a database does not have yet; returns their names. It may be killed at any moment
