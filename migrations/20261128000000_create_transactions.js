@@ -79,11 +79,3 @@ export async function up(knex) {
     )
   `)
 }
-
-/** @param {import('knex').Knex} knex */
-export async function down(knex) {
-  const sql = (text) => knex.raw(text, { schema: knex.userParams.schema })
-  for (const table of ['chain_cursors', 'transaction_history']) {
-    await sql(`DROP TABLE :schema:.${table}`)
-  }
-}

@@ -42,9 +42,3 @@ export async function up(knex) {
   `)
   await sql(`INSERT INTO :schema:.event_cursors (name, sequence) VALUES ('numbered', 0), ('pruned', 0)`)
 }
-
-/** @param {import('knex').Knex} knex */
-export async function down(knex) {
-  const sql = (text) => knex.raw(text, { schema: knex.userParams.schema })
-  for (const table of ['event_cursors', 'outbox']) await sql(`DROP TABLE :schema:.${table}`)
-}

@@ -61,11 +61,3 @@ export async function up(knex) {
   `)
   await sql('CREATE INDEX webhook_attempts_delivery ON :schema:.webhook_attempts (delivery_id, id)')
 }
-
-/** @param {import('knex').Knex} knex */
-export async function down(knex) {
-  const sql = (text) => knex.raw(text, { schema: knex.userParams.schema })
-  for (const table of ['webhook_attempts', 'webhook_deliveries', 'webhooks']) {
-    await sql(`DROP TABLE :schema:.${table}`)
-  }
-}

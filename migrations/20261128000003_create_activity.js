@@ -25,9 +25,3 @@ export async function up(knex) {
     )
   `)
 }
-
-/** @param {import('knex').Knex} knex */
-export async function down(knex) {
-  const sql = (text) => knex.raw(text, { schema: knex.userParams.schema })
-  for (const table of ['processes', 'activity']) await sql(`DROP TABLE :schema:.${table}`)
-}

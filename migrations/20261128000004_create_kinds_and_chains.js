@@ -22,9 +22,3 @@ export async function up(knex) {
     )
   `)
 }
-
-/** @param {import('knex').Knex} knex */
-export async function down(knex) {
-  const sql = (text) => knex.raw(text, { schema: knex.userParams.schema })
-  for (const table of ['chains', 'handled_kinds']) await sql(`DROP TABLE :schema:.${table}`)
-}

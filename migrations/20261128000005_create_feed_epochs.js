@@ -28,9 +28,3 @@ export async function up(knex) {
       FROM pg_control_system(), pg_database AS d WHERE d.datname = current_database()
   `)
 }
-
-/** @param {import('knex').Knex} knex */
-export async function down(knex) {
-  const sql = (text) => knex.raw(text, { schema: knex.userParams.schema })
-  await sql('DROP TABLE :schema:.feed_epochs')
-}

@@ -13,9 +13,3 @@ export async function up(knex) {
     $$
   `)
 }
-
-/** @param {import('knex').Knex} knex */
-export async function down(knex) {
-  const sql = (text) => knex.raw(text, { schema: knex.userParams.schema })
-  await sql('DROP FUNCTION :schema:.refuse_commit()')
-}
