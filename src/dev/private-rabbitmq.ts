@@ -54,7 +54,7 @@ export interface PrivateRabbitmqOptions {
   readonly joining?: PrivateRabbitmq
   /** Chooses the ports; free ones if left out. */
   readonly choosePort?: () => Promise<number>
-  /** Limit of each start; 60 s if left out. A start takes 5 s of a processor that nobody else wants. */
+  /** Limit of each start; 120 s if left out. */
   readonly startTimeoutMs?: number
 }
 
