@@ -7,7 +7,7 @@ import { createStore } from '../../src/store/store.ts'
 import { createTableQueue } from '../../src/store/table-queue.ts'
 import { amqpUrl, deleteTopology, describeOnEachQueue, uniquePrefix } from '../support/broker.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { randomHash } from '../support/scripted-node.ts'
+import { recordTransaction } from '../support/record-transaction.ts'
 import { until } from '../support/until.ts'
 
 const DELAYS_MS = [300, 600] as const
@@ -62,18 +62,7 @@ describeOnEachQueue('any check queue', (kind) => {
 
   /** A recorded row and its check: the table queue has no other message. */
   async function recordCheck(): Promise<Check> {
-    const store = createStore(database.db, { chain: 'kaia' })
-    const { transaction } = await store.record({
-      chain: 'kaia',
-      txHash: randomHash(),
-      kind: 'k',
-      payload: null,
-      sender: null,
-      nonce: null,
-      correlationId: 'c-1',
-      traceParent: null,
-    })
-    return checkOf(transaction)
+    return checkOf(await recordTransaction(database.db))
   }
 
   const publish = (queue: CheckQueue, check: Check) =>

@@ -1,16 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { brokerNames } from '../../src/broker/topology.ts'
 import { migrate } from '../../src/store/migrations.ts'
-import { amqpUrl, describeWithBroker } from '../support/broker.ts'
+import { describeWithBroker } from '../support/broker.ts'
 import { catalogOf } from '../support/catalog.ts'
-import { withChannel } from '../support/channel.ts'
 import { runCommand } from '../support/command.ts'
-import { createWorld, untilStatus, type World } from '../support/confirmd.ts'
+import type { World } from '../support/confirmd.ts'
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { leftBehind, restoreFirstVersion } from '../support/first-version.ts'
-import { createOrderTables, ORDER_HANDLERS } from '../support/orders.ts'
+import { createWorldLeftBehind, expectCarriedOn, hashOf, restoreLeftBehind } from '../support/left-behind.ts'
 
-const hashOf = (digit: number) => `0x${String(digit).repeat(64)}`
 const TABLES = [
   'activity',
   'chain_cursors',
@@ -28,7 +24,7 @@ describe('migrate, on a database of version 0.1', () => {
   let said: string[]
   beforeEach(async () => {
     database = await createEmptyDatabase()
-    await restoreFirstVersion(database.db)
+    await restoreLeftBehind(database.db, 'version-0.1')
     said = []
   })
   afterEach(() => database.drop())
@@ -124,39 +120,12 @@ describe('migrate, on a database of version 0.1', () => {
 describeWithBroker('what version 0.1 left behind', () => {
   let world: World
   beforeEach(async () => {
-    world = await createWorld('rabbitmq', {
-      HANDLERS: ORDER_HANDLERS,
-      SWEEP_INTERVAL_MS: '100',
-      RETRY_LIMIT: '100',
-    })
-    await restoreFirstVersion(world.db)
-    await createOrderTables(world.db)
+    world = await createWorldLeftBehind('version-0.1')
   })
   afterEach(() => world.close())
 
   it('is carried on, rows and messages, each to its end, and the feed goes on where it was', async () => {
-    await migrate(world.database.url)
-    const { directExchange, checkKey } = brokerNames(world.prefix)
-    for (const digit of [1, 2, 3, 6]) world.node.include(hashOf(digit))
-    const worker = await world.start('worker')
-    await withChannel(amqpUrl(), async (channel) => {
-      for (const line of leftBehind('messages.jsonl').trim().split('\n')) {
-        channel.publish(directExchange, checkKey, Buffer.from(line), { persistent: true })
-      }
-      await channel.checkExchange(directExchange)
-    })
-    for (const digit of [1, 2, 3, 6]) await untilStatus(world.db, hashOf(digit), 'confirmed')
-    const parked = await world
-      .db('confirmd.transaction_history')
-      .where({ tx_hash: hashOf(5) })
-      .first()
-    expect(parked).toMatchObject({
-      status: 'pending',
-      park_code: 'write-failed',
-      parked_at: expect.any(Date),
-    })
-    const orders: { tx_hash: string }[] = await world.db('orders').select('tx_hash')
-    expect(orders.map(({ tx_hash }) => tx_hash).sort()).toEqual([1, 2, 3, 6].map(hashOf))
+    const worker = await expectCarriedOn(world, 'version-0.1')
     const api = await world.start('api')
     const answered = await fetch(`${api.url}/v1/events?after=2`)
     const { events } = (await answered.json()) as { events: unknown[] }

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 import { createRandom } from '../drill/random.ts'
 import { catalogOf } from '../support/catalog.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
-import { restoreFirstVersion } from '../support/first-version.ts'
+import { restoreLeftBehind } from '../support/left-behind.ts'
 import { until } from '../support/until.ts'
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/migrations', import.meta.url))
@@ -93,7 +93,7 @@ it(
     while (kills < KILLS) {
       const database = await createEmptyDatabase()
       try {
-        if (random() < 0.5) await restoreFirstVersion(database.db)
+        if (random() < 0.5) await restoreLeftBehind(database.db, 'version-0.1')
         await layStops(database)
         let killed: number | null = null
         for (let hasEnded = false; !hasEnded; ) {

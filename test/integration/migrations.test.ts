@@ -5,7 +5,7 @@ import { openDatabase } from '../../src/store/database.ts'
 import { type LockPolicy, runMigrations } from '../../src/store/migration-runner.ts'
 import { runCommand } from '../support/command.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
-import { restoreFirstVersion } from '../support/first-version.ts'
+import { restoreLeftBehind } from '../support/left-behind.ts'
 import { until } from '../support/until.ts'
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/migrations', import.meta.url))
@@ -134,7 +134,7 @@ describe('migrate', () => {
   })
 
   it('a lock that version 0.1 left behind in a table stops nothing', async () => {
-    await restoreFirstVersion(database.db)
+    await restoreLeftBehind(database.db, 'version-0.1')
     await database.db('confirmd_migrations_lock').update({ is_locked: 1 })
     const { code, stdout } = await runCommand(['migrate'], { DATABASE_URL: database.url })
     expect([code, stdout]).toEqual([0, expect.stringContaining('ran 2026')])

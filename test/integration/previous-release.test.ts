@@ -1,62 +1,28 @@
-import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { brokerNames } from '../../src/broker/topology.ts'
 import { migrate } from '../../src/store/migrations.ts'
-import { amqpUrl, describeWithBroker } from '../support/broker.ts'
-import { withChannel } from '../support/channel.ts'
-import { createWorld, register, untilStatus, type World } from '../support/confirmd.ts'
-import { createOrderTables, ORDER_HANDLERS } from '../support/orders.ts'
+import { describeWithBroker } from '../support/broker.ts'
+import { register, type World } from '../support/confirmd.ts'
+import { createWorldLeftBehind, expectCarriedOn, hashOf, leftBehind } from '../support/left-behind.ts'
 import { randomHash } from '../support/scripted-node.ts'
 
-/** Tables with rows, messages and statements as release 0.2.0 has them on a running system. */
-const fixture = (name: string) =>
-  readFileSync(new URL(`../fixtures/release-0.2.0/${name}`, import.meta.url), 'utf8')
-const hashOf = (digit: number) => `0x${String(digit).repeat(64)}`
+const PREVIOUS = 'release-0.2.0'
 
 describeWithBroker('beside the previous release', () => {
   let world: World
   beforeEach(async () => {
-    world = await createWorld('rabbitmq', {
-      HANDLERS: ORDER_HANDLERS,
-      SWEEP_INTERVAL_MS: '100',
-      RETRY_LIMIT: '100',
-    })
-    await world.db.raw('DROP SCHEMA confirmd CASCADE')
-    await world.db.raw(fixture('database.sql'))
-    await createOrderTables(world.db)
+    world = await createWorldLeftBehind(PREVIOUS)
   })
   afterEach(() => world.close())
 
   it('its rows and its messages are carried on by this one, each to its end', async () => {
-    await migrate(world.database.url)
-    const { directExchange, checkKey } = brokerNames(world.prefix)
-    for (const digit of [1, 2, 3, 6]) world.node.include(hashOf(digit))
-    const worker = await world.start('worker')
-    await withChannel(amqpUrl(), async (channel) => {
-      for (const line of fixture('messages.jsonl').trim().split('\n')) {
-        channel.publish(directExchange, checkKey, Buffer.from(line), { persistent: true })
-      }
-      await channel.checkExchange(directExchange)
-    })
-    for (const digit of [1, 2, 3, 6]) await untilStatus(world.db, hashOf(digit), 'confirmed')
-    expect(
-      await world
-        .db('confirmd.transaction_history')
-        .where({ tx_hash: hashOf(5) })
-        .first(),
-    ).toMatchObject({
-      status: 'pending',
-      parked_at: expect.any(Date),
-    })
-    expect((await world.db('orders').select('tx_hash')).map((row) => row.tx_hash).sort()).toEqual(
-      [1, 2, 3, 6].map(hashOf),
-    )
+    const worker = await expectCarriedOn(world, PREVIOUS)
     await worker.stop()
   })
 
   it('it goes on working on the schema that this one migrated, and starts again on it', async () => {
     await migrate(world.database.url)
-    for (const statement of fixture('statements.sql').trim().split(';\n')) await world.db.raw(statement)
+    for (const statement of leftBehind(PREVIOUS, 'statements.sql').trim().split(';\n'))
+      await world.db.raw(statement)
     const row = await world
       .db('confirmd.transaction_history')
       .where({ tx_hash: hashOf(9) })

@@ -3,10 +3,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { CheckHandler, CheckQueue, Disposition } from '../../src/domain/check-queue.ts'
 import { checkOf } from '../../src/domain/message.ts'
 import type { Transaction } from '../../src/domain/transaction.ts'
-import { createStore } from '../../src/store/store.ts'
 import { createTableQueue } from '../../src/store/table-queue.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { randomHash } from '../support/scripted-node.ts'
+import { recordTransaction } from '../support/record-transaction.ts'
 import { until } from '../support/until.ts'
 
 let database: TestDatabase
@@ -38,19 +37,7 @@ function open({ pollIntervalMs, leaseMs }: { pollIntervalMs: number; leaseMs: nu
   return queue
 }
 
-async function record(): Promise<Transaction> {
-  const { transaction } = await createStore(database.db, { chain: 'kaia' }).record({
-    chain: 'kaia',
-    txHash: randomHash(),
-    kind: 'k',
-    payload: null,
-    sender: null,
-    nonce: null,
-    correlationId: 'c-1',
-    traceParent: null,
-  })
-  return transaction
-}
+const record = () => recordTransaction(database.db)
 
 const untouched = (transaction: Transaction, delayMs: number): Disposition => ({
   kind: 'wait',

@@ -1,15 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError, readConfig } from '../../src/config.ts'
-
-function problemsOf(environment: Record<string, string>): readonly string[] {
-  try {
-    readConfig(environment)
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems
-    throw error
-  }
-  return []
-}
+import { readConfig } from '../../src/config.ts'
+import { problemsOf } from '../support/config-problems.ts'
 
 describe('the configuration', () => {
   it('has the defaults of the contract', () => {

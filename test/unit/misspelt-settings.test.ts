@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, misspeltIn, readConfig, SETTING_LIST } from '../../src/config.ts'
+import { misspeltIn, readConfig, SETTING_LIST } from '../../src/config.ts'
+import { problemsOf } from '../support/config-problems.ts'
 import { FOREIGN_VARIABLES } from '../support/foreign-variables.ts'
 
 const NAMES = [...SETTING_LIST.map(({ variable }) => variable), 'NODE_ENV']
@@ -22,16 +23,6 @@ function editsOf(name: string, characters: readonly string[]): ReadonlySet<strin
 }
 
 const setAll = (names: Iterable<string>) => Object.fromEntries([...names].map((name) => [name, 'x']))
-
-function problemsOf(environment: Record<string, string>): readonly string[] {
-  try {
-    readConfig(environment)
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems
-    throw error
-  }
-  return []
-}
 
 describe('a misspelt setting', () => {
   it.each(NAMES)('%s is noticed at each single edit, and named', (name) => {
